@@ -1,0 +1,54 @@
+# Every target sets up what it needs; `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+UV := .venv/bin/uv
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: .venv/.done ## build .venv from the lock file (every other target calls it)
+
+.venv/.done: requirements.lock pyproject.toml
+	@[ -x $(PY) ] || python3 -m venv .venv
+	@[ -x $(UV) ] || $(PY) -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	@$(UV) pip sync --quiet --require-hashes requirements.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: lock
+lock: ## renew requirements.lock from pyproject.toml (UPGRADE=1 takes newer versions)
+	@[ -x $(UV) ] || { python3 -m venv .venv && $(PY) -m pip install --quiet uv; }
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  $(if $(UPGRADE),--upgrade) --group dev --group embedded --custom-compile-command 'make lock' \
+	  pyproject.toml -o requirements.lock
+
+.PHONY: format
+format: setup ## let ruff rewrite the code
+	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .
+
+.PHONY: check
+check: setup ## format, lint, strict types, import direction, contracts (no test)
+	@.venv/bin/ruff format --check --quiet . || { echo "Not formatted: run 'make format'."; exit 1; }
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
+	@.venv/bin/saveline schemas check
+	@.venv/bin/saveline policy check
+
+.PHONY: test
+test: setup ## every test but the long chaos; starts what it needs
+	@.venv/bin/pytest -m 'not chaos' -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## only the tests that start no real component
+	@.venv/bin/pytest -m 'not chaos and not real' -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: clean
+clean: ## remove everything that was built
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants

@@ -1,0 +1,1 @@
+"""The outside world: clock, channels, claims, OMS, evidence, register."""

@@ -1,0 +1,1 @@
+"""Kafka, Faust and the processes: what is read, committed and run."""

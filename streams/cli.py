@@ -1,0 +1,16 @@
+"""The `saveline` command: one line per subcommand, each loaded only when it is called."""
+
+import sys
+
+from cyclopts import App
+
+app = App(
+    name="saveline", help="Saves grocery orders: asks in time, writes the answer back, keeps the proof."
+)
+
+
+def main() -> None:
+    """Run the command line; the exit code is 0, or 1 for a fault that the message explains."""
+    result = app()
+    if isinstance(result, int):
+        sys.exit(result)
