@@ -8,6 +8,9 @@ app = App(
     name="saveline", help="Saves grocery orders: asks in time, writes the answer back, keeps the proof."
 )
 
+app.command("schemas.cli:app", name="schemas")
+app.command("state.cli:app", name="policy")
+
 
 def main() -> None:
     """Run the command line; the exit code is 0, or 1 for a fault that the message explains."""
