@@ -1,11 +1,14 @@
 """The real parts that tests share: started with the first test that asks, gone with the last."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.world import kafka as kafka_world
+from tests.world.kafka import Kafka
 from tests.world.postgres import Postgres
 from tests.world.s3 import S3
 
@@ -38,3 +41,26 @@ def s3(world_folder: Path) -> Iterator[S3]:
     store.start()
     yield store
     store.stop()
+
+
+@pytest.fixture(scope="session")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the one broker of this run: never stop it, and name topics and groups uniquely."""
+    own = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return kafka_world.shared(own.parent / "shared-kafka", os.getppid())
+    return kafka_world.shared(own / "shared-kafka", os.getpid())
+
+
+@pytest.fixture
+def kafka(tmp_path: Path) -> Iterator[Kafka]:
+    """A broker of one's own, to kill and restart."""
+    with Kafka(tmp_path / "kafka") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A cluster of three (replication 3, min.insync 2); mark its tests with one `xdist_group`."""
+    with Kafka(tmp_path_factory.mktemp("three") / "kafka", nodes=3) as cluster:
+        yield cluster
