@@ -198,6 +198,7 @@ class CaseChanged(msgspec.Struct, frozen=True, kw_only=True):
     would_have: tuple[str, ...] = ()
     outcome: str = ""
     credited: Money | None = None
+    rating: int | None = None
     evidence: EvidencePointer | None = None
     written_at: datetime | None = None
     triggered_at: datetime | None = None

@@ -51,7 +51,7 @@ class Attributes(Value, frozen=True, kw_only=True):
 
 
 class Component(Value, frozen=True, kw_only=True):
-    """One product of an option."""
+    """One product of an option; `quantity_default` pieces of it replace all that the line is short of."""
 
     sku: str
     name: str
@@ -140,11 +140,21 @@ class CustomerFacts(Value, frozen=True, kw_only=True):
     arm_point: int = 0
 
 
+class Replacement(Value, frozen=True, kw_only=True):
+    """What is picked instead: so many pieces of one product, at this price each."""
+
+    sku: str
+    name: str
+    pieces: int
+    unit_price: Money
+
+
 class Chosen(Value, frozen=True, kw_only=True):
-    """So many pieces of an option."""
+    """So many of the ordered pieces are replaced by an option; `components` is filled in by the decision."""
 
     option_id: str
     quantity: int
+    components: tuple[Replacement, ...] = ()
 
 
 class Decision(Value, frozen=True, kw_only=True):
