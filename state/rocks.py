@@ -1,0 +1,192 @@
+"""The door to RocksDB: one database a partition, with states, a deadline index and notes about both."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DataBlockIndexType,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+)
+
+STATES, DEADLINES, NOTES = "states", "deadlines", "notes"
+
+
+class StoreFailure(Exception):
+    """RocksDB refused; the subclasses say what it means for the partition."""
+
+
+class StoreCorrupt(StoreFailure):
+    """A file's checksum or structure is broken: wipe the folder and restore from the changelog."""
+
+
+class StoreFull(StoreFailure):
+    """The disk has no space left: nothing was applied, the worker has to stop."""
+
+
+class StoreTaken(StoreFailure):
+    """Another process holds the folder's lock: it must not be shared."""
+
+
+def named(error: Exception) -> StoreFailure:
+    """RocksDB's status as one of the outcomes above; the binding raises a bare `Exception` with its text."""
+    text = str(error)
+    if "No space left" in text or "NoSpace" in text:
+        return StoreFull(text)
+    if "lock hold by" in text or "No locks available" in text or "/LOCK:" in text:
+        return StoreTaken(text)
+    # A missing or truncated table file shows as an I/O error or as "Corruption", depending on who reads it.
+    if "Corruption" in text or "No such file" in text or "truncated" in text or "while pread" in text:
+        return StoreCorrupt(text)
+    return StoreFailure(text)
+
+
+class BlockCache:
+    """One read cache that all databases of a process share, so that memory is bounded once."""
+
+    def __init__(self, capacity_bytes: int) -> None:
+        self.shared = Cache(capacity_bytes)
+
+
+def _options(cache: BlockCache, *, write_buffer_bytes: int) -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_write_buffer_size(write_buffer_bytes)
+    options.set_compression_type(DBCompressionType.lz4())
+    # Two background threads for all: many partitions share few cores.
+    options.set_max_background_jobs(2)
+    options.set_keep_log_file_num(2)
+    options.set_max_open_files(256)
+    table = BlockBasedOptions()
+    table.set_block_cache(cache.shared)
+    table.set_bloom_filter(10, False)
+    table.set_format_version(5)
+    table.set_data_block_index_type(DataBlockIndexType.binary_and_hash())
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    options.set_block_based_table_factory(table)
+    return options
+
+
+class Changes:
+    """What one transaction changes; applied as a whole or not at all."""
+
+    __slots__ = ("_deadlines", "_notes", "_states", "batch")
+
+    def __init__(self, store: "Store") -> None:
+        self._states, self._deadlines, self._notes = store.handles
+        self.batch = WriteBatch(raw_mode=True)
+
+    def put_state(self, key: bytes, value: bytes) -> None:
+        self.batch.put(key, value, self._states)
+
+    def remove_state(self, key: bytes) -> None:
+        self.batch.delete(key, self._states)
+
+    def put_deadline(self, index_key: bytes) -> None:
+        self.batch.put(index_key, b"", self._deadlines)
+
+    def remove_deadline(self, index_key: bytes) -> None:
+        self.batch.delete(index_key, self._deadlines)
+
+    def put_note(self, key: bytes, value: bytes) -> None:
+        self.batch.put(key, value, self._notes)
+
+
+class Store:
+    """The open database of one partition; used by one thread at a time."""
+
+    def __init__(self, folder: Path, cache: BlockCache, *, write_buffer_bytes: int = 16 << 20) -> None:
+        """Open or create it. Raises `StoreCorrupt`, `StoreFull`, `StoreTaken` or `StoreFailure`."""
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Column families are named on every opening: on reopening the binding forgets the options of
+            # those that are not, and would read raw keys as its own pickled ones.
+            self._database = Rdict(
+                str(folder),
+                _options(cache, write_buffer_bytes=1 << 20),
+                column_families={
+                    STATES: _options(cache, write_buffer_bytes=write_buffer_bytes),
+                    DEADLINES: _options(cache, write_buffer_bytes=write_buffer_bytes),
+                    NOTES: _options(cache, write_buffer_bytes=1 << 20),
+                },
+            )
+            self._states = self._database.get_column_family(STATES)
+            self._deadlines = self._database.get_column_family(DEADLINES)
+            self._notes = self._database.get_column_family(NOTES)
+            self.handles = tuple(
+                self._database.get_column_family_handle(name) for name in (STATES, DEADLINES, NOTES)
+            )
+        except Exception as error:
+            raise named(error) from error
+
+    def states(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values of `keys` in their order, None where there is none: one multi-get."""
+        try:
+            return cast("list[bytes | None]", self._states.get(list(keys)))
+        except Exception as error:
+            raise named(error) from error
+
+    def state(self, key: bytes) -> bytes | None:
+        return self.states([key])[0]
+
+    def all_states(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every key and value in key order; for checks and reports, not for the path of events."""
+        try:
+            yield from self._states.items()
+        except Exception as error:
+            raise named(error) from error
+
+    def deadlines_after(self, index_key: bytes, until: bytes, count_max: int) -> list[bytes]:
+        """At most `count_max` index keys in order, from `index_key` (exclusive) to `until` (exclusive)."""
+        found: list[bytes] = []
+        try:
+            cursor = self._deadlines.iter()
+            cursor.seek(index_key + b"\x00")
+            while len(found) < count_max and cursor.valid():
+                key = cursor.key()
+                if key >= until:
+                    break
+                found.append(key)
+                cursor.next()
+            cursor.status()
+        except Exception as error:
+            raise named(error) from error
+        return found
+
+    def note(self, key: bytes) -> bytes | None:
+        try:
+            return self._notes.get(key)
+        except Exception as error:
+            raise named(error) from error
+
+    def changes(self) -> Changes:
+        return Changes(self)
+
+    def apply(self, changes: Changes) -> None:
+        """All of `changes` atomically. Raises `StoreFull`, `StoreCorrupt` or `StoreFailure`."""
+        try:
+            self._database.write(changes.batch)
+        except Exception as error:
+            raise named(error) from error
+
+    def close(self) -> None:
+        """Release the folder; the lock goes with the last handle, hence all of them are dropped."""
+        database = self._database
+        del self._states, self._deadlines, self._notes, self._database
+        self.handles = ()
+        database.close()
+
+
+def wipe(folder: Path) -> None:
+    """Remove a database that nobody has open; the changelog has everything."""
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,329 @@
+"""The single writer of one partition's conversations: one transaction a batch, one RocksDB, one thread."""
+
+import threading
+from typing import Generic
+
+import msgspec
+
+from connectors.clock import Clock
+from state.rocks import BlockCache, Store, StoreCorrupt, wipe
+from streams.core import Batch, Core, E, R, S
+from streams.deadlines import Deadlines, index_key
+from streams.envelope import (
+    CONDITIONS,
+    FENCE,
+    NEVER,
+    PROGRESS,
+    BatchRecord,
+    Progress,
+    body,
+    decode_progress,
+    encode_batch,
+    encode_progress,
+    seal,
+)
+from streams.live import LiveStates
+from streams.outcomes import ClockApart, Gap, Unreachable, Unsettled
+from streams.restore import APPLIED, IDENTITY, applied, applied_note, restore
+from streams.settings import LedgerSettings
+from streams.step import Step
+from streams.transactions import Failpoint, Transactions
+
+
+class Tally(msgspec.Struct):
+    """What the ledger did since it was made; counts unless the name says otherwise."""
+
+    events: int = 0
+    transactions: int = 0
+    outputs: int = 0
+    states: int = 0
+    fired: int = 0
+    stale: int = 0
+    quarantined: int = 0
+    stuck: int = 0
+    reopened: int = 0
+    wiped: int = 0
+    restored: int = 0
+    restore_s: float = 0.0
+    clock_apart_ms: int = 0
+
+
+class Ledger(Generic[S, E, R]):
+    """`open`, then `step` with each delivery, then `close`; all from one thread at a time (L6).
+
+    The invariants L1 to L7 are stated in `docs/engine.md`; the comments below say where each is kept.
+    """
+
+    def __init__(
+        self,
+        core: Core[S, E, R],
+        settings: LedgerSettings,
+        clock: Clock,
+        cache: BlockCache,
+        failpoint: Failpoint | None = None,
+    ) -> None:
+        self.core = core
+        self.settings = settings
+        self.tally = Tally()
+        self.progress = Progress()
+        self._clock = clock
+        self._cache = cache
+        self._failpoint = failpoint
+        self._store: Store | None = None
+        self._stopping = threading.Event()
+        self._broken = False
+        """Memory may not be what is committed: take over before the next step."""
+        self._anchor_ms = 0
+        self._anchor_s = 0.0
+        self._poisoned_in_a_row = 0
+
+    # Opening
+
+    def open(self) -> Progress:
+        """Take the partition over and return how far its source is processed.
+
+        Raises `Fenced`, `Unreachable`, `ClockApart`, `ForeignRecord`, `StoreFull`, `StoreTaken`.
+        """
+        self._take_over()
+        return self.progress
+
+    def _take_over(self) -> None:
+        transactions = self._transactions = Transactions(self.settings, self._failpoint)
+        transactions.open()
+        # L4: whoever wrote before us is fenced now, and this record comes after all that they committed.
+        transactions.begin()
+        written = transactions.send_last(self.settings.changelog, FENCE, seal(b""))
+        transactions.commit(written)
+        self._set_clock(written.appended_ms)
+        started_s = self._clock.monotonic()
+        store = self._fit_store(written.offset, written.appended_ms)
+        try:
+            self.tally.restored += restore(store, self.settings, written.offset, self._clock, self._failpoint)
+        except StoreCorrupt:
+            store = self._fresh_store()
+            self.tally.restored += restore(store, self.settings, written.offset, self._clock, self._failpoint)
+        self.tally.restore_s = self._clock.monotonic() - started_s
+        if store.note(IDENTITY) is None:
+            changes = store.changes()
+            changes.put_note(IDENTITY, self._identity())
+            store.apply(changes)
+        self._deadlines = Deadlines(store)
+        self._live: LiveStates[S] = LiveStates(store, self.core, self.settings.states_in_memory_max)
+        progress = store.state(PROGRESS)
+        self.progress = Progress() if progress is None else decode_progress(body(progress))
+        conditions = store.state(CONDITIONS)
+        self._conditions = None if conditions is None else body(conditions)
+        self._broken = False
+
+    def _fit_store(self, fence_offset: int, fence_ms: int) -> Store:
+        """The store as the disk has it if it can be continued, else an empty one."""
+        if self._store is None:
+            try:
+                self._store = Store(self.settings.folder, self._cache)
+                known = self._store.note(IDENTITY)
+                offset, appended_ms = applied(self._store)
+            except StoreCorrupt:
+                return self._fresh_store()
+            # A changelog shorter than the disk lost records or is another one. A disk older than tombstones
+            # live would keep conversations whose removal it can no longer read.
+            if (known is not None and known != self._identity()) or offset >= fence_offset:
+                return self._fresh_store()
+            if offset >= 0 and fence_ms - appended_ms > self.settings.disk_age_max_ms:
+                return self._fresh_store()
+        return self._store
+
+    def _identity(self) -> bytes:
+        return f"{self.settings.app}/{self.settings.changelog}/{self.settings.partition}".encode()
+
+    def _fresh_store(self) -> Store:
+        if self._store is not None:
+            self._store.close()
+        wipe(self.settings.folder)
+        self.tally.wiped += 1
+        self._store = Store(self.settings.folder, self._cache)
+        return self._store
+
+    # Time
+
+    def clock_ms(self) -> int:
+        """The broker's time, at most a round trip late: its last append time and what has passed since.
+
+        A step of this machine's wall clock can therefore never fire a deadline.
+        """
+        return self._anchor_ms + int((self._clock.monotonic() - self._anchor_s) * 1000)
+
+    def _set_clock(self, appended_ms: int) -> None:
+        apart_ms = round(self._clock.now().timestamp() * 1000) - appended_ms
+        self._anchor_ms, self._anchor_s = appended_ms, self._clock.monotonic()
+        self.tally.clock_apart_ms = apart_ms
+        if abs(apart_ms) > self.settings.clock_apart_max_ms:
+            raise ClockApart(f"this machine's clock is {apart_ms} ms from the broker's")
+
+    def next_due_ms(self) -> int:
+        """When to step at the latest, in `clock_ms`, if nothing arrives."""
+        return self._deadlines.next_due_ms(self.progress.now_ms)
+
+    def beat_due(self) -> bool:
+        """Whether the clock check is due; a step with an empty batch does it."""
+        return self._clock.monotonic() - self._anchor_s >= self.settings.clock_check_s
+
+    # Stepping
+
+    def step(self, batch: Batch) -> None:
+        """Process a delivery, or nothing but deadlines when it is empty; returns once it is applied.
+
+        An unsettled transaction is settled by taking over again, and the same records are repeated: those
+        that were committed after all are then known to be done. Raises the other outcomes.
+        """
+        for attempt in range(self.settings.reopen_max + 1):
+            try:
+                if self._broken:
+                    self._take_over()
+                self._step(batch)
+            except (Unsettled, Unreachable, StoreCorrupt) as failure:
+                self._broken = True
+                self._transactions.abandon()
+                self.tally.reopened += 1
+                if isinstance(failure, StoreCorrupt):
+                    self._fresh_store()
+                if attempt == self.settings.reopen_max or self._stopping.wait(min(0.1 * attempt, 2.0)):
+                    raise
+            except BaseException:
+                self._broken = True
+                raise
+            else:
+                return
+
+    def _step(self, batch: Batch) -> None:
+        progress, settings = self.progress, self.settings
+        # L5: whatever lies between was lost on the way, and must be read again rather than passed over.
+        if batch.starts_after > progress.offset:
+            raise Gap(f"the delivery starts after {batch.starts_after}, processed is {progress.offset}")
+        records = batch.records
+        if records and records[0].offset <= progress.offset:
+            records = [record for record in records if record.offset > progress.offset]
+        step = Step(
+            self.core,
+            settings,
+            self._live,
+            conditions=self._conditions,
+            now_ms=progress.now_ms,
+            poisoned_in_a_row=self._poisoned_in_a_row,
+        )
+        if records:
+            step.take(records)
+        # Only what is certainly known: a record appended before this instant has been seen.
+        input_ms = max(step.now_ms, batch.caught_up_ms)
+        taken = self._deadlines.due(input_ms, settings.fires_max)
+        step.fire(taken, input_ms)
+        if records or step.fired or self.beat_due():
+            after = Progress(records[-1].offset if records else progress.offset, step.now_ms)
+            self._commit(step, after, taken)
+            self.tally.events += len(records)
+        elif taken:
+            self._forget(taken)
+        self._poisoned_in_a_row = step.poisoned_in_a_row
+
+    def _commit(self, step: Step[S, E, R], after: Progress, taken: list[bytes]) -> None:
+        settings, transactions, tally = self.settings, self._transactions, self.tally
+        transactions.begin()
+        transactions.send_outputs(step.outputs)
+        for rejected in step.rejected:
+            transactions.send_one(settings.quarantine, rejected.key, rejected.value, rejected.headers)
+        transactions.reach("after_outputs")
+        states = [{"key": key, "value": value} for key, value in step.changed.items()]
+        if step.conditions_changed and step.conditions is not None:
+            states.append({"key": CONDITIONS, "value": seal(step.conditions)})
+        if states:
+            transactions.send(settings.changelog, states)
+        transactions.reach("after_states")
+        record = BatchRecord(
+            self.progress.offset,
+            after.offset,
+            after.now_ms,
+            step.fired,
+            [rejected.offset for rejected in step.rejected if rejected.offset is not None],
+            step.stuck,
+            self.core.version,
+        )
+        transactions.send(
+            settings.batches, [{"key": b"%d" % settings.partition, "value": encode_batch(record)}]
+        )
+        # L3: how far the source is processed travels with what was made of it, as the last changelog record.
+        sealed = seal(encode_progress(after))
+        written = transactions.send_last(settings.changelog, PROGRESS, sealed)
+        transactions.reach("before_commit")
+        transactions.commit(written)
+        transactions.reach("after_commit")
+        # L1: from here on the transaction is known to be committed, and only now the disk follows (L2).
+        self._apply(step, taken, sealed, written.offset, written.appended_ms)
+        self.progress, self._conditions = after, step.conditions
+        tally.transactions += 1
+        tally.outputs += len(step.outputs)
+        tally.states += len(states)
+        tally.fired += len(step.fired)
+        tally.stale += step.stale
+        tally.quarantined += len(step.rejected)
+        tally.stuck += len(step.stuck)
+        if self.beat_due():
+            self._set_clock(written.appended_ms)
+
+    def _apply(
+        self, step: Step[S, E, R], taken: list[bytes], progress: bytes, offset: int, at_ms: int
+    ) -> None:
+        store = self._open_store()
+        changes = store.changes()
+        before, slots = step.before, step.slots
+        added: list[bytes] = []
+        for entry in taken:
+            changes.remove_deadline(entry)
+        for key, value in step.changed.items():
+            if value is None:
+                changes.remove_state(key)
+                continue
+            changes.put_state(key, value)
+            _, due_ms, version = slots[key]
+            _, due_before_ms, version_before = before[key]
+            if due_ms != NEVER and (due_ms != due_before_ms or version != version_before):
+                entry = index_key(due_ms, version, key)
+                changes.put_deadline(entry)
+                added.append(entry)
+        if step.conditions_changed and step.conditions is not None:
+            changes.put_state(CONDITIONS, seal(step.conditions))
+        changes.put_state(PROGRESS, progress)
+        changes.put_note(APPLIED, applied_note(offset, at_ms))
+        if self._failpoint is not None:
+            self._failpoint("before_apply")
+        store.apply(changes)
+        self._live.keep(slots)
+        for entry in added:
+            self._deadlines.added(entry)
+
+    def _forget(self, stale: list[bytes]) -> None:
+        """Remove index entries that no conversation wants any more: no state changes, so no transaction."""
+        store = self._open_store()
+        changes = store.changes()
+        for entry in stale:
+            changes.remove_deadline(entry)
+        store.apply(changes)
+        self.tally.stale += len(stale)
+
+    def _open_store(self) -> Store:
+        if self._store is None:
+            raise RuntimeError("the ledger is closed")
+        return self._store
+
+    # Ending
+
+    def stop_waiting(self) -> None:
+        """From any thread: do not take over again; a running step ends at its next failure."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Release the folder and the producer. Safe after any failure, and twice."""
+        self._stopping.set()
+        if hasattr(self, "_transactions"):
+            self._transactions.abandon()
+        if self._store is not None:
+            self._store.close()
+            self._store = None

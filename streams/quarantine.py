@@ -1,0 +1,50 @@
+"""What could not be processed: byte-identical, with everything that somebody needs to judge or replay it."""
+
+import msgspec
+
+from streams.core import Record
+from streams.settings import LedgerSettings
+
+
+class Rejected(msgspec.Struct, gc=False):
+    """One record of the quarantine topic, in the transaction of the batch that it was part of."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    offset: int | None
+    """The source's offset; None for a deadline."""
+
+
+def of_record(record: Record, settings: LedgerSettings, reasons: tuple[str, ...], version: str) -> Rejected:
+    headers = [
+        *(record.headers or ()),
+        ("original-topic", settings.source.encode()),
+        ("original-partition", b"%d" % settings.partition),
+        ("original-offset", b"%d" % record.offset),
+        ("original-timestamp-ms", b"%d" % record.appended_ms),
+        *(("reason", reason.encode()) for reason in reasons),
+        ("app-version", version.encode()),
+        ("attempt", b"1"),
+    ]
+    return Rejected(record.key, record.value, headers, record.offset)
+
+
+def of_deadline(
+    key: bytes,
+    due_ms: int,
+    version: int,
+    settings: LedgerSettings,
+    reasons: tuple[str, ...],
+    core_version: str,
+) -> Rejected:
+    headers = [
+        ("original-topic", settings.changelog.encode()),
+        ("original-partition", b"%d" % settings.partition),
+        ("deadline-due-ms", b"%d" % due_ms),
+        ("deadline-version", b"%d" % version),
+        *(("reason", reason.encode()) for reason in reasons),
+        ("app-version", core_version.encode()),
+        ("attempt", b"1"),
+    ]
+    return Rejected(key, None, headers, None)

@@ -1,0 +1,217 @@
+"""What one batch does to a partition, computed in memory before anything is written anywhere."""
+
+import traceback
+from collections.abc import Sequence
+from typing import Any, Generic
+
+from schemas.errors import Malformed
+from streams.core import Core, Deadline, E, Output, R, Record, S
+from streams.deadlines import split
+from streams.envelope import FORMAT, NEVER, RESERVED, Fired, pack_head
+from streams.live import LiveStates, Slot
+from streams.outcomes import PoisonStreak
+from streams.placement import partition_of
+from streams.quarantine import Rejected, of_deadline, of_record
+from streams.settings import LedgerSettings
+
+
+class _Unmoved(Exception):
+    """A deadline fired and is due again at once."""
+
+
+class _TooLarge(Exception):
+    """The core made a state or an output over the limit."""
+
+
+class Step(Generic[S, E, R]):
+    """Collects states, outputs, quarantined records and fired deadlines; the ledger then commits them.
+
+    Nothing here touches Kafka or changes the store, so that throwing a step away undoes it.
+    """
+
+    def __init__(
+        self,
+        core: Core[S, E, R],
+        settings: LedgerSettings,
+        live: LiveStates[S],
+        *,
+        conditions: bytes | None,
+        now_ms: int,
+        poisoned_in_a_row: int,
+    ) -> None:
+        self._core = core
+        self._settings = settings
+        self._live = live
+        self._rules = core.rules(conditions)
+        self.conditions = conditions
+        self.conditions_changed = False
+        self.now_ms = now_ms
+        self.poisoned_in_a_row = poisoned_in_a_row
+        self.slots: dict[bytes, Slot[S]] = {}
+        self.before: dict[bytes, Slot[S]] = {}
+        """The slots as the store has them."""
+        self.changed: dict[bytes, bytes | None] = {}
+        """New changelog values; None is a tombstone."""
+        self.outputs: list[Output] = []
+        self.rejected: list[Rejected] = []
+        self.fired: list[Fired] = []
+        self.stuck: list[bytes] = []
+        self.stale = 0
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Decide every record in order, its own conversation's deadline first if that is due by its time."""
+        decoded = [self._decode(record) for record in records]
+        self._load({key for _, key in decoded if key is not None})
+        decide, slots = self._core.decide, self.slots
+        now_ms = self.now_ms
+        for record, (event, key) in zip(records, decoded, strict=True):
+            if event is None:
+                continue
+            # A broker's clock may step back with a new leader; ours never does.
+            if record.appended_ms > now_ms:
+                self.now_ms = now_ms = record.appended_ms
+            if key is None:
+                self._fold(record, event)
+                continue
+            state, due_ms, _ = slots[key]
+            if due_ms <= now_ms:
+                self._fire(key, record.offset)
+                state = slots[key][0]
+            if state is None and self._misplaced(record, key):
+                continue
+            try:
+                after, effects = decide(state, event, now_ms, self._rules)
+                if effects or after is not state:
+                    self._settle(key, state, after, effects, record)
+                self.poisoned_in_a_row = 0
+            except Exception as error:  # noqa: BLE001 -- the poison rule: goes to quarantine with its traceback
+                self.rejected.append(of_record(record, self._settings, _told(error), self._core.version))
+                self._poisoned(key, error, record)
+
+    def fire(self, index_keys: Sequence[bytes], now_ms: int) -> None:
+        """Decide the deadlines that are still what their conversations want; the others are stale."""
+        self.now_ms = now_ms = max(self.now_ms, now_ms)
+        wishes = [split(index_key) for index_key in index_keys]
+        self._load({key for _, _, key in wishes if key not in self.slots})
+        for due_ms, version, key in wishes:
+            if self.slots[key][1:] == (due_ms, version):
+                self._fire(key, None)
+            else:
+                self.stale += 1
+
+    def _load(self, keys: set[bytes]) -> None:
+        found = self._live.load(keys)
+        self.slots.update(found)
+        self.before.update(found)
+
+    def _decode(self, record: Record) -> tuple[E | None, bytes | None]:
+        """(event, key); (None, None) when the record went to quarantine."""
+        value = record.value
+        reasons: tuple[str, ...]
+        if value is None:
+            reasons = ("the record has no value",)
+        elif len(value) > self._settings.record_bytes_max:
+            reasons = (f"the record has {len(value)} bytes: over the limit",)
+        else:
+            try:
+                event = self._core.decode(record)
+                key = self._core.key(event)
+            except Malformed as malformed:
+                reasons = malformed.reasons
+            except Exception as error:  # noqa: BLE001 -- decoding may only say Malformed; a bug must not stop the partition
+                reasons = _told(error)
+            else:
+                if key is None or (key == record.key and key[:1] != RESERVED and key):
+                    return event, key
+                reasons = ("the record's key is not that of its content",)
+        self.rejected.append(of_record(record, self._settings, reasons, self._core.version))
+        return None, None
+
+    def _misplaced(self, record: Record, key: bytes) -> bool:
+        """Whether an opening came to the wrong partition, where a second owner of its order would arise."""
+        partitions = self._settings.partitions
+        if partitions is None or partition_of(key, partitions) == self._settings.partition:
+            return False
+        reason = f"the key belongs to partition {partition_of(key, partitions)} of {partitions}"
+        self.rejected.append(of_record(record, self._settings, (reason,), self._core.version))
+        return True
+
+    def _fold(self, record: Record, event: E) -> None:
+        try:
+            self.conditions = self._core.fold(self.conditions, event, self.now_ms)
+            self._rules = self._core.rules(self.conditions)
+            self.conditions_changed = True
+        except Exception as error:  # noqa: BLE001 -- as in `take`
+            self.rejected.append(of_record(record, self._settings, _told(error), self._core.version))
+            self._count_poison(error)
+
+    def _fire(self, key: bytes, before_offset: int | None) -> None:
+        slot = self.slots[key]
+        state, due_ms, version = slot
+        self.fired.append(Fired(before_offset, key, due_ms, version, self.now_ms))
+        try:
+            after, effects = self._core.decide(state, Deadline(due_ms, version), self.now_ms, self._rules)
+            self._refuse_unmoved(after, (due_ms, version))
+            self._settle(key, state, after, effects, None)
+            self.poisoned_in_a_row = 0
+        except Exception as error:  # noqa: BLE001 -- as in `take`
+            told = _told(error)
+            self.rejected.append(of_deadline(key, due_ms, version, self._settings, told, self._core.version))
+            self._poisoned(key, error, None)
+
+    def _refuse_unmoved(self, after: S | None, fired: tuple[int, int]) -> None:
+        if after is not None and self._core.due(after) == fired:
+            raise _Unmoved
+
+    def _settle(
+        self, key: bytes, state: S | None, after: S | None, effects: Any, cause: Record | None
+    ) -> None:
+        """Take over a decision; whatever raises here leaves the step as it was."""
+        core = self._core
+        outputs = core.outputs(effects) if effects else ()
+        limit = self._settings.record_bytes_max
+        for output in outputs:
+            if output.value is not None and len(output.value) > limit:
+                raise _TooLarge(output.topic)
+        if after is not state:
+            if after is None:
+                self.slots[key] = (None, NEVER, 0)
+                self.changed[key] = None
+            else:
+                due_ms, version = core.due(after) or (NEVER, 0)
+                value = pack_head(FORMAT, due_ms, version) + core.encode_state(after)
+                if len(value) > limit:
+                    raise _TooLarge("state")
+                self.slots[key] = (after, due_ms, version)
+                self.changed[key] = value
+        if outputs:
+            if cause is not None and cause.headers:
+                _carry_trace(outputs, cause)
+            self.outputs.extend(outputs)
+
+    def _poisoned(self, key: bytes, error: Exception, cause: Record | None) -> None:
+        self._count_poison(error)
+        state = self.slots[key][0]
+        after, effects = self._core.stuck(key, state, self.now_ms, type(error).__name__, self._rules)
+        self._settle(key, state, after, effects, cause)
+        self.stuck.append(key)
+        if self.slots[key][1] <= self.now_ms:
+            raise PoisonStreak(f"{key!r} is stuck and due again at once") from error
+
+    def _count_poison(self, error: Exception) -> None:
+        self.poisoned_in_a_row += 1
+        if self.poisoned_in_a_row >= self._settings.poison_max:
+            raise PoisonStreak(f"{self.poisoned_in_a_row} failures of `decide` in a row") from error
+
+
+def _carry_trace(outputs: Sequence[Output], cause: Record) -> None:
+    for name, value in cause.headers or ():
+        if name == "traceparent":
+            for output in outputs:
+                output.headers = [*(output.headers or ()), (name, value)]
+
+
+def _told(error: Exception) -> tuple[str, ...]:
+    """The failure's type and place. Not its text: that may quote the record, and so personal data."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return (f"{type(error).__name__}\n{frames}",)

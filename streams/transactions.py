@@ -1,0 +1,163 @@
+"""The transactional producer of one partition: one transaction a batch, and what its errors mean."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from streams.core import Output
+from streams.outcomes import Fenced, LedgerFailure, Unreachable, Unsettled
+from streams.settings import LedgerSettings
+
+_FENCED = {
+    KafkaError._FENCED,  # noqa: SLF001 -- librdkafka's own code, public in spite of its name
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.TRANSACTION_COORDINATOR_FENCED,
+}
+
+Failpoint = Callable[[str], None]
+
+
+def outcome(error: KafkaException) -> LedgerFailure:
+    """What a producer's error means for the partition."""
+    reason = error.args[0]
+    if reason.code() in _FENCED:
+        return Fenced(reason.str())
+    return Unsettled(f"{reason.name()}: {reason.str()}")
+
+
+class Written:
+    """Where the last changelog record of a transaction went; read after the commit."""
+
+    __slots__ = ("appended_ms", "offset")
+
+    def __init__(self) -> None:
+        self.offset = -1
+        self.appended_ms = 0
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self.offset = message.offset() or 0
+            self.appended_ms = message.timestamp()[1]
+
+
+class Transactions:
+    """Opened once, fences whoever had the same id; any error ends its life."""
+
+    def __init__(self, settings: LedgerSettings, failpoint: Failpoint | None = None) -> None:
+        self._partition = settings.partition
+        self._settings = settings
+        self._failpoint = failpoint
+        self._producer = Producer(
+            {
+                **settings.client,
+                "transactional.id": f"{settings.app}-{settings.partition}",
+                "transaction.timeout.ms": settings.transaction_timeout_ms,
+                # Adding a partition to a transaction is refused while the last one is still completing:
+                # with the default of 100 ms every second commit would wait that long.
+                "retry.backoff.ms": 1,
+                "retry.backoff.max.ms": 100,
+                # The commit flushes, so that lingering only decides how full the requests are.
+                "linger.ms": 5,
+                "queue.buffering.max.messages": 1_000_000,
+                "batch.num.messages": 10_000,
+                # A quarantined record carries its headers as well.
+                "message.max.bytes": settings.record_bytes_max * 4,
+                **settings.producer,
+            }
+        )
+
+    def open(self) -> None:
+        """Fence the previous owner and settle its transaction. Raises `Fenced`, `Unreachable`."""
+        try:
+            # Knowing the topics beforehand saves half a second on the first transaction.
+            for topic in (self._settings.changelog, self._settings.batches):
+                self._producer.list_topics(topic, timeout=self._settings.open_timeout_s)
+            self._producer.init_transactions(self._settings.open_timeout_s)
+        except KafkaException as error:
+            failure = outcome(error)
+            raise failure if isinstance(failure, Fenced) else Unreachable(str(failure)) from error
+
+    def begin(self) -> None:
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            raise outcome(error) from error
+
+    def send(self, topic: str, messages: list[dict[str, Any]]) -> None:
+        """Records without headers, each a `{"key", "value"}`."""
+        try:
+            queued = self._producer.produce_batch(topic, messages, partition=self._partition)
+        except (KafkaException, BufferError) as error:
+            raise _refused(error) from error
+        if queued != len(messages):
+            raise Unsettled(
+                f"{len(messages) - queued} of {len(messages)} records were not queued for {topic}"
+            )
+
+    def send_outputs(self, outputs: Sequence[Output]) -> None:
+        """In order within each topic."""
+        plain: dict[str, list[dict[str, Any]]] = {}
+        for output in outputs:
+            if output.headers is None:
+                # The batched call knows no headers.
+                plain.setdefault(output.topic, []).append({"key": output.key, "value": output.value})
+            else:
+                if waiting := plain.pop(output.topic, None):
+                    self.send(output.topic, waiting)
+                self.send_one(output.topic, output.key, output.value, output.headers)
+        for topic, messages in plain.items():
+            self.send(topic, messages)
+
+    def send_one(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]] | None
+    ) -> None:
+        try:
+            self._producer.produce(
+                topic,
+                value,
+                key,
+                partition=self._partition,
+                headers=headers,  # type: ignore[arg-type]
+            )
+        except (KafkaException, BufferError) as error:
+            raise _refused(error) from error
+
+    def send_last(self, topic: str, key: bytes, value: bytes) -> Written:
+        """The last changelog record of the transaction, whose place the commit tells."""
+        written = Written()
+        try:
+            self._producer.produce(
+                topic, value, key, partition=self._partition, on_delivery=written.delivered
+            )
+        except (KafkaException, BufferError) as error:
+            raise _refused(error) from error
+        return written
+
+    def reach(self, failpoint: str) -> None:
+        """In tests of crashes: let everything so far reach the broker, then perhaps die here."""
+        if self._failpoint is not None:
+            self._producer.flush(self._settings.commit_timeout_s)
+            self._failpoint(failpoint)
+
+    def commit(self, last_record: Written) -> None:
+        """Returns when the transaction is known to be committed. Raises `Fenced` or `Unsettled`."""
+        for last in (False, False, True):
+            try:
+                self._producer.commit_transaction(self._settings.commit_timeout_s)
+            except KafkaException as error:
+                if last or not error.args[0].retriable():
+                    raise outcome(error) from error
+            else:
+                if last_record.offset < 0:
+                    raise Unsettled("committed, but the place of the last record is not known")
+                return
+
+    def abandon(self) -> None:
+        """Forget the producer whatever it was doing; whoever opens the id next settles it."""
+        self._producer.purge()
+
+
+def _refused(error: Exception) -> LedgerFailure:
+    return outcome(error) if isinstance(error, KafkaException) else Unsettled(str(error))

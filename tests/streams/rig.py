@@ -1,0 +1,153 @@
+"""Topics of their own on a real broker, ledgers over them, and plain clients to write and read."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from connectors.clock import SystemClock
+from state.rocks import BlockCache
+from streams.core import Batch
+from streams.envelope import BatchRecord, decode_batch
+from streams.ledger import Ledger
+from streams.settings import LedgerSettings
+from streams.source import Source
+from tests.streams.job import Event, Job, Said
+
+_numbers = itertools.count(1)
+PATIENCE_S = 30.0
+
+
+def until(condition: Callable[[], Any], what: str = "the condition", patience_s: float = PATIENCE_S) -> Any:
+    deadline = time.monotonic() + patience_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come within {patience_s} s"
+        time.sleep(0.01)
+    return found
+
+
+class Rig:
+    """One app with its topics; `partitions` of each."""
+
+    def __init__(self, bootstrap: str, folder: Path, *, partitions: int = 1, replication: int = 1) -> None:
+        self.app = f"app-{os.getpid()}-{next(_numbers)}"
+        self.client = {"bootstrap.servers": bootstrap, "log_level": "0"}
+        self.folder = folder
+        self.partitions = partitions
+        self.clock = SystemClock()
+        self.cache = BlockCache(16 << 20)
+        admin = AdminClient(self.client)
+        stamped = {"message.timestamp.type": "LogAppendTime"}
+        compact = {**stamped, "cleanup.policy": "compact"}
+        topics = [
+            NewTopic(
+                self.topic(name), partitions, replication, config=compact if name == "changelog" else stamped
+            )
+            for name in ("source", "changelog", "batches", "quarantine", "commands")
+        ]
+        for future in admin.create_topics(topics).values():
+            future.result(30)
+        self._producer = Producer({**self.client, "partitioner": "murmur2_random", "linger.ms": 0})
+
+    def topic(self, name: str) -> str:
+        return f"{self.app}-{name}"
+
+    def settings(self, partition: int = 0, **more: Any) -> LedgerSettings:
+        names = {name: self.topic(name) for name in ("source", "changelog", "batches", "quarantine")}
+        return LedgerSettings(
+            app=self.app,
+            partition=partition,
+            folder=more.pop("folder", self.folder / f"partition-{partition}"),
+            client=self.client,
+            partitions=self.partitions,
+            **{**names, **more},
+        )
+
+    def ledger(self, partition: int = 0, **more: Any) -> Ledger[Any, Any, Any]:
+        core = more.pop("core", None) or Job(self.topic("commands"))
+        failpoint = more.pop("failpoint", None)
+        clock = more.pop("clock", self.clock)
+        return Ledger(core, self.settings(partition, **more), clock, self.cache, failpoint)
+
+    def send(self, *events: Event | bytes, key: bytes | None = None, headers: Any = None) -> None:
+        """Append to the source; returns when the broker has them."""
+        for event in events:
+            value = event if isinstance(event, bytes) else msgspec.json.encode(event)
+            own = key if isinstance(event, bytes) or key else event.case.encode()
+            self._producer.produce(self.topic("source"), value, own, partition=0, headers=headers)
+        assert self._producer.flush(30) == 0
+
+    def read(self, name: str, partition: int = 0, *, isolation: str = "read_committed") -> list[Any]:
+        """Every record of a topic's partition up to its present end."""
+        topic = TopicPartition(self.topic(name), partition, 0)
+        consumer = Consumer(
+            {
+                **self.client,
+                "group.id": f"{self.app}-test",
+                "isolation.level": isolation,
+                "enable.partition.eof": True,
+            }
+        )
+        found = []
+        try:
+            consumer.assign([topic])
+            deadline = time.monotonic() + PATIENCE_S
+            while time.monotonic() < deadline:
+                message = consumer.poll(1.0)
+                if message is None:
+                    continue
+                if message.error() is None:
+                    found.append(message)
+                else:
+                    return found
+        finally:
+            consumer.close()
+        raise AssertionError(f"{name} has no end")
+
+    def said(self) -> list[Said]:
+        decoder = msgspec.json.Decoder(Said)
+        return [decoder.decode(message.value()) for message in self.read("commands")]
+
+    def batches(self) -> list[BatchRecord]:
+        return [decode_batch(message.value()) for message in self.read("batches")]
+
+
+class Run:
+    """A ledger with its reader, stepped by hand."""
+
+    def __init__(self, rig: Rig, partition: int = 0, **more: Any) -> None:
+        self.rig = rig
+        self.ledger = rig.ledger(partition, **more)
+        self.ledger.open()
+        self.source = Source(self.ledger.settings, self.ledger)
+        self.source.seek()
+
+    def step(self) -> None:
+        """One delivery, or the deadlines if nothing is there."""
+        batch = self.source.poll(1_000, 0.05)
+        if not batch.records:
+            batch = Batch(batch.starts_after, [], self.source.caught_up_ms())
+        self.ledger.step(batch)
+
+    def until(self, condition: Callable[[], Any], what: str = "the condition") -> Any:
+        def stepped() -> Any:
+            self.step()
+            return condition()
+
+        return until(stepped, what)
+
+    def processed(self, offset: int) -> None:
+        self.until(lambda: self.ledger.progress.offset >= offset, f"offset {offset}")
+
+    def states(self) -> dict[bytes, bytes]:
+        return {key: value for key, value in self.ledger._store.all_states() if key[:1] != b"\x00"}
+
+    def close(self) -> None:
+        self.source.close()
+        self.ledger.close()
