@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from connectors.clock import Clock, SystemClock
+from tests.world.part import free_port
 from tests.world.simulators.book import Book
 from tests.world.simulators.faults import Faults
 
@@ -64,7 +65,10 @@ def arguments(name: str, more: Callable[[argparse.ArgumentParser], None] | None 
     parser.add_argument("--pace", type=float, default=1.0, help="0.1 makes rings and talks ten times shorter")
     if more:
         more(parser)
-    return parser.parse_args()
+    given = parser.parse_args()
+    # Known before anything listens: what a simulator hands out names its own address.
+    given.port = given.port or free_port()
+    return given
 
 
 async def serve(
@@ -84,7 +88,6 @@ async def serve(
         port = await _listen(door, desk.arguments.port, runners)
     else:
         port = await door(desk.arguments.port)
-    desk.arguments.port = port
     control = await _listen(desk.control, desk.arguments.control_port, runners)
     print(json.dumps({"name": desk.name, "port": port, "control_port": control}), flush=True)
     await ended.wait()

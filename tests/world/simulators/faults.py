@@ -78,9 +78,22 @@ class Faults:
                 raise ValueError(f"listing is {rule.listing!r}; known are ok, http_500, empty")
         self.rules = rules
 
-    def meet(self, resource: str, address: str = "", command_id: str = "", text: str = "") -> Verdict:
-        """Count this request against every rule and say what it meets."""
-        struck = [rule for rule in self.rules if _strikes(rule, resource, address, command_id, text)]
+    def meet(
+        self,
+        resource: str,
+        address: str = "",
+        command_id: str = "",
+        text: str = "",
+        *,
+        by_order: bool | None = None,
+    ) -> Verdict:
+        """Count this request against the rules and say what it meets.
+
+        `by_order` asks only those that name an order, or only the others, where a protocol tells the
+        address before the content.
+        """
+        asked = [rule for rule in self.rules if by_order is None or bool(rule.match.order) == by_order]
+        struck = [rule for rule in asked if _strikes(rule, resource, address, command_id, text)]
         then = next((rule for rule in struck if rule.then), Rule())
         callbacks = next((rule.callbacks for rule in struck if rule.callbacks), Callbacks())
         listing = next((rule.listing for rule in struck if rule.listing), "ok")
