@@ -21,6 +21,12 @@ from state.turn import Turn
 # Why an answer was not taken; the words for the customer are the connector's, by these reasons.
 UNCHANGED = "unchanged"
 
+_ACTORS = {
+    Responder.STAFF: Actor.STAFF,
+    Responder.DELEGATE: Actor.DELEGATE,
+    Responder.HOUSEHOLD: Actor.DELEGATE,
+}
+
 
 class Refused(Exception):
     """The answer cannot be taken; `reason` is one of a few words, then what it is about."""
@@ -131,21 +137,9 @@ def _of_this_version(turn: Turn, case: Case, answer: Answer, event: ResponseRece
 def _chosen(turn: Turn, case: Case, answer: Answer, event: ResponseReceived) -> Choice:
     """The answer as quantities that add up, every part of it admissible now."""
     parts = _parts(case, answer)
-    actor = {
-        Responder.STAFF: Actor.STAFF,
-        Responder.DELEGATE: Actor.DELEGATE,
-        Responder.HOUSEHOLD: Actor.DELEGATE,
-    }
-    common = {
-        "actor": actor.get(event.responder, Actor.CUSTOMER),
-        "channel": event.channel,
-        "readback": answer.readback,
-        "response_id": event.event_id,
-        "reference": answer.reference,
-    }
     line = case.exception.line
     if line is None:
-        return _delivery_choice(turn, case, parts, answer, event, common)
+        return _delivery_choice(turn, case, parts, answer, event)
     keep = line.quantity_available if answer.keep_quantity is None else answer.keep_quantity
     keep, chosen, refund_quantity = _quantities(case, parts, answer, keep)
     if refund_quantity and not case.exception.refund_allowed and event.responder is not Responder.STAFF:
@@ -169,7 +163,11 @@ def _chosen(turn: Turn, case: Case, answer: Answer, event: ResponseReceived) -> 
         chosen=tuple(taken),
         refund_quantity=refund_quantity,
         absorbed_minor=absorbed_minor,
-        **common,
+        actor=_ACTORS.get(event.responder, Actor.CUSTOMER),
+        channel=event.channel,
+        readback=answer.readback,
+        response_id=event.event_id,
+        reference=answer.reference,
     )
 
 
@@ -229,30 +227,37 @@ def _delivery_choice(
     parts: list[tuple[Option | None, int]],
     answer: Answer,
     event: ResponseReceived,
-    common: dict[str, object],
 ) -> Choice:
     """One way for the whole delivery."""
     if len(parts) != 1:
         raise Refused("quantities")
     option = parts[0][0]
-    if option is None:
-        if not case.exception.refund_allowed and event.responder is not Responder.STAFF:
-            raise Refused("refund_not_possible")
-        return msgspec.convert({"resolution": Resolution.REFUNDED, **common}, Choice)
-    verdict = judge(option, question(turn, case, 1))
-    if verdict.reasons:
-        raise Refused(f"not_available: {', '.join(verdict.reasons)}")
-    if option.kind is OptionKind.ADDRESS_CHANGE and not event.logged_in:
-        raise Refused("login_needed")
-    fee_minor = 0 if verdict.pricing is Pricing.OLD_PRICE else verdict.dearer_minor
-    _total_agreed(
-        turn, case, answer, event, added_minor=fee_minor, rises=verdict.pricing is Pricing.NEW_PRICE
+    resolution, reference, fee_minor = Resolution.REFUNDED, answer.reference, 0
+    chosen: tuple[Chosen, ...] = ()
+    if option is not None:
+        verdict = judge(option, question(turn, case, 1))
+        if verdict.reasons:
+            raise Refused(f"not_available: {', '.join(verdict.reasons)}")
+        if option.kind is OptionKind.ADDRESS_CHANGE and not event.logged_in:
+            raise Refused("login_needed")
+        rises = verdict.pricing is Pricing.NEW_PRICE
+        fee_minor = verdict.dearer_minor if rises else 0
+        _total_agreed(turn, case, answer, event, added_minor=fee_minor, rises=rises)
+        resolution = BY_OPTION_KIND.get(option.kind, Resolution.ALTERNATIVE)
+        reference = answer.reference or option.reference
+        chosen = (Chosen(option_id=option.option_id, quantity=1),)
+    elif not case.exception.refund_allowed and event.responder is not Responder.STAFF:
+        raise Refused("refund_not_possible")
+    return Choice(
+        resolution=resolution,
+        chosen=chosen,
+        fee_minor=fee_minor,
+        actor=_ACTORS.get(event.responder, Actor.CUSTOMER),
+        channel=event.channel,
+        readback=answer.readback,
+        response_id=event.event_id,
+        reference=reference,
     )
-    resolution = BY_OPTION_KIND.get(option.kind, Resolution.ALTERNATIVE)
-    reference = answer.reference or option.reference
-    chosen = (Chosen(option_id=option.option_id, quantity=1),)
-    parts_of_choice = {**common, "reference": reference, "chosen": chosen, "fee_minor": fee_minor}
-    return Choice(resolution=resolution, **parts_of_choice)  # type: ignore[arg-type]
 
 
 def _total_agreed(
