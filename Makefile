@@ -49,6 +49,11 @@ test: setup ## every test but the long chaos; starts what it needs
 test-fast: setup ## only the tests that start no real component
 	@.venv/bin/pytest -m 'not chaos and not real' -n 2 --dist loadgroup $(PYTEST_ARGS)
 
+DATA ?=
+.PHONY: understand-report
+understand-report: setup ## coverage, unsafe commits, missed opt-outs of labelled sets (DATA=folder of *.jsonl)
+	@.venv/bin/saveline understand report --data $(or $(DATA),tests/understand/data)
+
 .PHONY: clean
 clean: ## remove everything that was built
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants

@@ -1,0 +1,38 @@
+"""Utterance and options in, intent and option out, by three paths: opt-out, gate, classifier."""
+
+from state.understand.classify import shipped
+from state.understand.explain import commit, confirms, mentioned
+from state.understand.lexicon import lexicon
+from state.understand.optout import opts_out
+from state.understand.records import COMMITS, Intent, Offer, Reading, unclear
+from state.understand.words import SEARCH_CHARS_MAX, words
+
+__all__ = ["COMMITS", "Intent", "Offer", "Reading", "confirms", "mentioned", "understand"]
+
+# Below this lead the classifier is guessing, and a guess is asked again.
+NAMED_MIN = 0.3
+
+
+def understand(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Reading:
+    """What a customer means by `text`, having been offered `offers`.
+
+    With one offer accept and choose are the same decision; with several a bare yes is accept with no option.
+    A language without a lexicon can opt out, and is otherwise unclear. Any text of any length is answered.
+    """
+    if opts_out(text, locale):
+        return Reading("optout", 0.95)
+    spoken = lexicon(locale)
+    if spoken is None:
+        return unclear()
+    committed = commit(text, offers, locale)
+    if committed is not None:
+        return committed
+    about = mentioned(text, offers, locale)
+    intent, confidence = shipped().name(text)
+    if intent == "decline" and not spoken.negations.intersection(words(text[:SEARCH_CHARS_MAX])):
+        intent = "unclear"
+    if confidence >= NAMED_MIN and intent != "unclear":
+        return Reading(intent, confidence, about=about)
+    if "?" in text:
+        return Reading("question", 0.5, about=about)
+    return Reading("unclear", confidence if intent == "unclear" else 0.0, about=about)

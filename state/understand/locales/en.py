@@ -1,0 +1,113 @@
+"""English: numbers, units, extremes and farewells; the phrases are in `data/phrases_en.txt`."""
+
+import re
+
+from state.understand.lexicon import Lexicon, phrase_table
+from state.understand.words import typos
+
+_ORDINALS = {
+    "first": 1, "1st": 1, "furst": 1, "forst": 1, "second": 2, "2nd": 2, "secound": 2, "secand": 2, "sekond": 2,
+    "third": 3, "3rd": 3, "thurd": 3, "fourth": 4, "4th": 4, "fifth": 5, "last": -1,
+}  # fmt: skip
+_TYPED = {
+    t: n for word, n in list(_ORDINALS.items()) if len(word) >= 5 and word.isalpha() for t in typos(word)
+}
+
+_EXTREMES: dict[str, tuple[str, bool]] = {
+    **dict.fromkeys(("cheapest", "least expensive", "lowest price", "lowest priced", "cheepest", "chepest", "cheap", "least pricey", "inexpensive"), ("price-", False)),
+    **dict.fromkeys(("cheaper", "less expensive", "lower price", "lower priced", "cheeper", "cheper", "less pricey"), ("price-", True)),
+    **dict.fromkeys(("most expensive", "dearest", "priciest", "highest price", "expensive", "pricey"), ("price+", False)),
+    **dict.fromkeys(("dearer", "more expensive", "pricier", "higher price"), ("price+", True)),
+    **dict.fromkeys(("biggest", "largest", "bigest", "big", "large", "most rolls"), ("size+", False)),
+    **dict.fromkeys(("bigger", "larger", "biger"), ("size+", True)),
+    **dict.fromkeys(("smallest", "littlest", "small", "little", "tiny", "smalest"), ("size-", False)),
+    **dict.fromkeys(("smaller", "littler"), ("size-", True)),
+}  # fmt: skip
+
+_TEENS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+
+_UNITS: dict[str, tuple[str, int]] = {
+    **dict.fromkeys(("g", "gm", "gr", "gram", "grams", "gramme", "grammes"), ("mass", 1)),
+    **dict.fromkeys(("kg", "kgs", "kilo", "kilos", "kilogram", "kilograms", "kilogramme"), ("mass", 1000)),
+    **dict.fromkeys(("ml", "mil", "mils", "millilitre", "millilitres", "milliliters", "milliliter"), ("volume", 1)),
+    **dict.fromkeys(("cl", "centilitre", "centilitres"), ("volume", 10)),
+    **dict.fromkeys(("l", "lt", "ltr", "litre", "litres", "liter", "liters"), ("volume", 1000)),
+    **dict.fromkeys(("pint", "pints"), ("pint", 1)),
+    **dict.fromkeys(
+        ("pack", "packs", "pk", "pks", "pack of", "roll", "rolls", "piece", "pieces", "pc", "pcs", "ct", "count", "bag", "bags", "sheets", "eggs", "tablets", "tabs", "capsules", "pods", "bottles", "cans", "tins", "slices"),
+        ("count", 1),
+    ),
+}  # fmt: skip
+
+_CONTACT = r"(?:call|ring|phon|text|messag|contact|email|e mail|bother|harass|pester|bug|spam|disturb|sms|calng|caling|txt|msg|notif|dial|hassl|wast|annoy)\w*"
+_CONTACT_NOW = (
+    r"(?:call|ring|phone|text|message|contact|email|bother|harass|pester|bug|spam|disturb|txt|msg)(?:ing)?"
+)
+_ME = r"(?:me|us|my|our|this|here|the)"
+_PATTERNS = [
+    rf"\b(?:stop|stp|sotp|stopp|quit|cease|halt|end|finish|enough of|enough with|pack in|knock off|give over) (?:\w+ ){{0,4}}{_CONTACT}\b",
+    r"\b(?:stop|stp|quit|cease|end) (?:\w+ ){0,2}(?:sending|these|this|those|all this|it all)\b",
+    rf"\b(?:dont|do not|donot|never|no longer|not to|didnt ask you to|wish you wouldnt|stop trying to|cant keep|not|please dont) (?:ever |you |dare |want you to |you ever |try to |keep |want you |ask you to |be |to |wish to |like ){{0,3}}(?:(?:be|being) {_CONTACT}|{_CONTACT_NOW}) (?:(?:\w+ ){{0,2}}(?:again|any ?more|ever|please|number|house)|{_ME})\b",
+    rf"\b(?:dont|do not|never|no) (?:ever )?{_CONTACT} (?:again|any ?more|ever)\b",
+    rf"\bno more (?:\w+ ){{0,2}}(?:{_CONTACT}|notifications)\b",
+    r"\b(?:dont|do not|never|no longer|not|didnt) (?:ever )?(?:want|wanna|need|wish|like|interested in|agree|consent|ask)\w* (?:to )?(?:\w+ ){0,4}(?:calls?|texts?|messages?|phone calls|notifications|sms|contact|contacted|called|rung|phoned|texted|emails?|hear from)\b",
+    r"\bhear from (?:you|your company|you people|you lot) (?:again|any ?more|ever)\b",
+    r"\b(?:take|remove|delete|erase|scrub|scratch|strike|get|wipe) (?:me|us|my|our|this|the|that)(?: \w+){0,4} (?:off|from|out of)\b.{0,30}\b(?:list|lists|records?|database|system|books?|file|files|calls?|marketing|contacts?)\b",
+    r"\b(?:remove|delete|erase|lose|forget|block|bin|get rid of) (?:my|this|our|the) (?:phone |mobile |home |cell )?(?:number|details|contact|contacts|phone|data)\b",
+    r"\b(?:remove|delete|erase) me\b",
+    r"\btake (?:me|us) off\b",
+    r"\b(?:do not|dont|no) (?:call|contact) (?:list|register)\b",
+    r"\b(?:un ?subscri\w*|unsubcri\w*|unsuscri\w*|unsubsri\w*|opt(?:ing|ed)? ?(?:me |us |this number )?out|optout|stopall|stop all)\b",
+    r"\b(?:withdraw|revoke|cancel) (?:\w+ ){0,2}(?:consent|permission|subscription|alerts?|texts?|messages?|calls?|notifications)\b",
+    r"\b(?:leave|let) (?:me|us) (?:alone|be|in peace)\b",
+    r"\b(?:lose|forget|bin) (?:my|this|our) number\b",
+    r"\b(?:go away|get lost|bugger off|piss off|sod off|fuck off|f off|jog on|do one)\b",
+    rf"\b(?:sick|tired|fed up|had enough) (?:to death )?(?:of|with) (?:\w+ ){{0,3}}{_CONTACT}\b",
+    r"\b(?:blocking|reporting) (?:you|your number)\b",
+    r"\b(?:please|just|oi|right|ok|okay|hey|yes|yeah|no|well|oh|um|now) stop(?: it| now| please| this)?$",
+    r"^stop(?: it| now| please| this| that| thanks| thank you| stop| asap| immediately| mate)*$",
+    rf"\b(?:thats|this is) the last {_CONTACT}\b",
+    rf"\bnever want (?:\w+ ){{0,3}}{_CONTACT}\b",
+    r"\b(?:dont|do not|never) (?:ever )?(?:use|keep|store|have) (?:my|this|our) (?:phone )?number\b",
+    r"\byou (?:shouldnt|should not|cannot|cant|may not|must not|have no right to) (?:be )?(?:call|ring|phon|text|contact|messag)\w*\b",
+    r"\bno (?:more )?(?:robo ?calls?|robot calls?|automated calls?|cold calls?)\b",
+]
+_EXCEPTIONS = [
+    # A phone as a thing is not phoning.
+    r"\b(?:to|on|from|with|off) (?:my|the|your|a) (?:mobile |cell )?(?:phone|messages?|texts?|emails?)\b",
+    # An appointment is no farewell: "don't call me now, call after six".
+    rf"\b(?:dont|do not|cant|not) {_CONTACT}(?: \w+){{0,3}} (?:now|right now|yet|until|till|before|today|tonight|at work|while|after)\b",
+    r"\b(?:dont|do not) (?:stop|forget to)\b",
+    r"\b(?:never|didnt|dont|havent|hasnt|not) (?:got|get|gotten|received?|had|seen|see) (?:\w+ ){0,3}(?:calls?|texts?|messages?|emails?|refund)\b",
+    r"\b(?:dont|do not|didnt) (?:call|ring|phone|text) (?:\w+ ){0,4}(?:driver|store|shop)\b",
+]
+
+LEXICON = Lexicon(
+    locale="en",
+    phrases=(
+        _phrases := phrase_table(
+            "phrases_en.txt", ("please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect")
+        )
+    ),
+    longest=max(map(len, _phrases)),
+    ordinals={**_TYPED, **_ORDINALS},
+    cardinals={w: n for n, w in enumerate(_TEENS.split())} | {w: 10 * n for n, w in enumerate(_TENS.split(), 2)},
+    heard_as={"to": 2, "too": 2, "tu": 2, "tow": 2, "tew": 2, "won": 1, "wun": 1, "wan": 1, "tree": 3, "free": 3, "thee": 3, "for": 4, "fore": 4},
+    extremes=_EXTREMES,
+    units=_UNITS,
+    pounds=frozenset({"£", "$", "€", "pound", "pounds", "quid", "pnd", "euro", "euros", "dollar", "dollars"}),
+    pence=frozenset({"p", "pence", "penny", "pee", "cent", "cents"}),
+    negators=frozenset(["no", "without", "non", "low", "less", "reduced", "zero", "not", "never", "free"]),
+    mends=tuple(
+        tuple(m.split())
+        for m in ("sorry i mean", "i mean", "sorry i meant", "i meant", "no wait", "wait no", "no sorry", "sorry no", "no actually", "actually no", "scratch that", "correction")
+    ),
+    negations=frozenset(["no", "not", "nope", "nah", "dont", "doesnt", "didnt", "wont", "cant", "cannot", "isnt", "wasnt", "never", "none", "neither", "nothing", "nobody", "without", "cancel", "leave", "forget", "skip", "disagree", "refuse", "wrong", "negative", "false", "rather"]),
+    function_words=frozenset(
+        ["a", "an", "and", "or", "the", "of", "in", "on", "at", "to", "for", "from", "with", "without", "by", "no", "not", "none", "non", "free", "yes", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "first", "second", "third", "last", "next", "other", "another", "any", "all", "both", "it", "is", "be", "my", "me", "i", "you", "your", "we", "us", "our", "this", "that", "these", "those", "more", "less", "than", "added", "extra", "only", "plus", "new", "best", "good", "great", "perfect", "ok", "okay", "fine", "right", "real", "just", "so", "as", "if", "but", "refund", "money", "back", "later", "never", "stop", "please", "thanks", "cheaper", "cheapest", "bigger", "small", "large", "big", "little", "same", "choice", "option"]
+    ),
+    opt_out_words=frozenset(["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"]),
+    opt_out_patterns=tuple(map(re.compile, _PATTERNS)),
+    opt_out_exceptions=tuple(map(re.compile, _EXCEPTIONS)),
+)  # fmt: skip

@@ -1,0 +1,46 @@
+"""English: how wishes, topics and persons sound."""
+
+import re
+
+from state.understand.cues import Cues
+
+
+def _any(*alternatives: str) -> re.Pattern[str]:
+    return re.compile(r"\b(?:" + "|".join(alternatives) + r")\b")
+
+
+_NUMBER = r"(\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+
+CUES = Cues(
+    wishes={
+        "usual": _any(r"(?:the|my) usual", r"what i (?:normally|usually|always) (?:get|have|buy|order)", r"same as (?:always|usual|last time|normal)"),
+        "cheaper": _any(r"cheap(?:er|est)?", r"less (?:expensive|money|pricey)", r"lower price", r"too (?:dear|expensive|pricey|much)", r"cost(?:s)? less", r"(?:on|in) offer", r"reduced"),
+        "dearer": _any(r"dearer", r"more expensive", r"better quality", r"premium", r"posher", r"nicer one"),
+        "bigger": _any(r"bigger", r"larger", r"biggest", r"largest", r"big(?: one)?", r"large(?: one)?", r"too small", r"more in it"),
+        "smaller": _any(r"smaller", r"smallest", r"littler", r"small one", r"too (?:big|large|much of it)", r"less in it"),
+        "fewer": _any(r"fewer", r"(?:just|only) (?:the )?" + _NUMBER + r"(?: of (?:them|those|it))?$", _NUMBER + r" of (?:them|those|it|each)", r"not (?:so|that|as) many", r"less of (?:them|those)"),
+        "other_brand": _any(r"(?:other|another|different|better) (?:brand|make|one|kind|type)s?", r"own brand", r"any other brands?", r"(?:dont|do not) like (?:that|this|the) brand"),
+        "more": _any(r"what else", r"anything else", r"(?:any|the) others?", r"other (?:options|choices|ones)", r"more (?:options|choices)", r"something else", r"what other", r"more"),
+    },
+    topics={
+        "scam": _any(r"scam", r"fraud", r"genuine", r"legit\w*", r"con artist", r"is this real", r"know this is real", r"phishing", r"trust (?:you|this)", r"prove"),
+        "machine": _any(r"(?:a )?(?:machine|robot|bot|computer|ai|recording|real person|human)", r"automated", r"are you real"),
+        "recording": _any(r"record(?:ed|ing)?", r"listening in", r"taped"),
+        "allergens": _any(r"allerg\w*", r"contain\w*", r"nuts?", r"peanuts?", r"gluten", r"dairy", r"lactose", r"soya?", r"eggs?", r"sesame", r"ingredients?", r"vegan", r"vegetarian", r"whats in (?:it|them|that)", r"halal", r"kosher", r"safe"),
+        "refund": _any(r"refund", r"money back", r"credited"),
+        "why": _any(r"why", r"how come", r"what happened", r"reason", r"what(?:s| is) (?:this|it) about", r"out of stock"),
+        "who": _any(r"who(?:s| is| are)?", r"what company", r"which (?:company|shop|store)", r"what (?:shop|store)", r"where are you (?:calling|ringing|phoning) from", r"my number"),
+        "size": _any(r"size", r"how (?:big|large|heavy|many)", r"weigh\w*", r"grams?", r"litres?", r"weight"),
+        "price": _any(r"price", r"how much", r"cost\w*", r"total", r"charged?", r"pay", r"expensive", r"difference", r"cheaper"),
+        "options": _any(r"options?", r"choices?", r"alternatives?", r"what (?:else|other|have you got|do you have)", r"whats available", r"which ones?"),
+    },
+    parties={
+        "relay": _any(r"relay", r"typetalk", r"interpret\w*", r"deaf person", r"captioned"),
+        "child": _any(r"im (?:only |just )?(?:a kid|a child|" + _NUMBER + r"(?: years old)?$|" + _NUMBER + r" years old)", r"my (?:mummy|mommy|daddy)", r"the babysitter", r"mummy(?:s)?", r"daddy(?:s)?"),
+        "wrong_number": _any(r"wrong (?:number|person|house|family|guy|man|woman)", r"(?:nobody|no one) (?:by|of|with|called)", r"(?:doesnt|dont|does not|no longer) (?:live|work)s?", r"(?:havent|have not|didnt|did not|never) (?:ordered|order|placed|bought|made)", r"never heard of", r"not (?:me|my order|her|him)", r"moved out", r"died", r"passed away", r"dont (?:shop|have an account|know (?:her|him|them|anyone))"),
+        "household": _any(r"(?:this is|im|i am|its|speaking to) (?:her|his|their|the) (?:son|daughter|husband|wife|mother|father|carer|partner|mum|dad|brother|sister|flatmate|housemate|roommate|assistant|nanny)"),
+        "absent": _any(r"(?:isnt|is not|s not|not) (?:here|in|home|at home|available|around)", r"(?:out|away|asleep|at work|upstairs|in the (?:shower|bath|garden))", r"gone out", r"cant come to the phone"),
+    },
+    speaking=_any(r"speaking", r"(?:thats|this is|its|it is|that is) (?:me|she|he|him|her)", r"you(?:ve| have)? (?:got|found) me", r"i am$", r"yes i am", r"thats right"),
+    quantity=_any(r"(?:just|only|make it|ill (?:take|have)|give me|i want|i need) (?:the )?" + _NUMBER + r"(?: of (?:them|those|it|these))?$", _NUMBER.replace("(", "(", 1) + r" of (?:them|those|these|it)"),
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""Counts what understanding gets right on labelled rows: the commits above all."""
+
+from typing import Any
+
+import msgspec
+
+from state.understand import COMMITS, Offer, Reading, understand
+
+
+class Tally(msgspec.Struct):
+    """Figures of one set. `unsafe`: committed to what neither labels nor also_ok contain."""
+
+    rows: int = 0
+    right: int = 0
+    to_commit: int = 0
+    committed: int = 0
+    optouts: int = 0
+    optouts_falsely: int = 0
+    unsafe: list[str] = msgspec.field(default_factory=list)
+    optouts_missed: list[str] = msgspec.field(default_factory=list)
+
+    @staticmethod
+    def heading() -> str:
+        commits = f"{'to commit':>11}{'coverage':>10}{'unsafe':>8}"
+        return f"{'set':14}{'rows':>6}{'right':>8}{commits}{'opt-outs':>10}{'missed':>8}{'false':>7}"
+
+    def line(self, name: str) -> str:
+        def share(part: int, whole: int) -> str:
+            return f"{part / whole:.1%}" if whole else "-"
+
+        return (
+            f"{name:14}{self.rows:>6}{share(self.right, self.rows):>8}{self.to_commit:>11}"
+            f"{share(self.committed, self.to_commit):>10}{len(self.unsafe):>8}{self.optouts:>10}"
+            f"{share(len(self.optouts_missed), self.optouts):>8}{self.optouts_falsely:>7}"
+        )
+
+
+def tally(found: Tally, row: dict[str, Any], offers: tuple[Offer, ...]) -> None:
+    """Add one row of the shared format to the figures of its set."""
+    reading = understand(row["text"], offers)
+    labels, good = set(row["labels"]), _accepted(row, offers)
+    answer = _answer(reading)
+    right = answer in good or (reading.intent == "choose" and "choose" in good)
+    found.rows += 1
+    found.right += right
+    if any(label.split(":")[0] in COMMITS for label in labels):
+        found.to_commit += 1
+        found.committed += right and reading.commits
+    if reading.commits and not right:
+        found.unsafe.append(f"{row['text']!r} as {answer}, labelled {sorted(labels)}")
+    if "optout" in labels:
+        found.optouts += 1
+        if reading.intent != "optout":
+            found.optouts_missed.append(row["text"])
+    elif reading.intent == "optout" and not right:
+        found.optouts_falsely += 1
+
+
+def _answer(reading: Reading) -> str:
+    return reading.intent if reading.option is None else f"{reading.intent}:{reading.option}"
+
+
+def _accepted(row: dict[str, Any], offers: tuple[Offer, ...]) -> set[str]:
+    """All answers that count as right; with one offer accepting and choosing it are the same."""
+    good = {*row["labels"], *row.get("also_ok", [])}
+    if len(offers) == 1:
+        same = {"accept", f"choose:{offers[0].n}"}
+        good |= same if good & same else set()
+    return good

@@ -1,0 +1,287 @@
+"""Nothing that a customer did not clearly say is ever committed."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.understand import COMMITS, Offer, confirms, understand
+from state.understand.classify import CLASSES
+from state.understand.explain import commit
+from state.understand.report import Tally, tally
+from tests.understand.speech import (
+    ACCEPTING,
+    BREAD,
+    COFFEE,
+    DOORSTEP,
+    REFUNDING,
+    ROLLS,
+    SHELVES,
+    SPOILING,
+    TRICKY,
+    choices,
+    commits,
+)
+
+ROWS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "domain_dev.jsonl").read_text().splitlines()
+]
+
+
+def offers_of(row) -> tuple[Offer, ...]:
+    return tuple(
+        Offer(o["n"], o["name"], round(o["price"] * 100), o["size"], o["brand"])
+        for o in row["context"]["options"]
+    )
+
+
+def test_the_developer_set_has_no_unsafe_commit_and_is_mostly_covered():
+    found = Tally()
+    for row in ROWS:
+        tally(found, row, offers_of(row))
+    assert found.unsafe == []
+    assert found.committed / found.to_commit >= 0.9
+    assert len(found.optouts_missed) / found.optouts <= 0.05
+    assert found.right / found.rows >= 0.95
+
+
+@pytest.mark.parametrize("offers", SHELVES)
+def test_a_commit_that_is_spoilt_by_any_turn_of_phrase_is_none(offers):
+    # A quarter of all pairs, so that each text and each way still takes part.
+    unsafe = [
+        spoilt
+        for i, text in enumerate(commits(offers))
+        for way in SPOILING[i % 4 :: 4]
+        if understand(spoilt := way.format(text), offers).commits
+    ]
+    assert unsafe == []
+
+
+def test_a_plain_choice_is_understood_and_never_as_another_option():
+    asked = [(text, n, offers) for offers in SHELVES for text, n in choices(offers)]
+    heard = [(understand(text, offers), n, text) for text, n, offers in asked]
+    wrong = [(t, r) for r, n, t in heard if r.commits and r.option != n]
+    assert wrong == []
+    assert sum(r.commits for r, _, _ in heard) / len(heard) >= 0.9
+
+
+@pytest.mark.parametrize("text", ACCEPTING)
+def test_a_plain_yes_accepts_the_only_offer(text):
+    assert understand(text, COFFEE).intent == "accept"
+
+
+@pytest.mark.parametrize("text", REFUNDING)
+@pytest.mark.parametrize("offers", SHELVES)
+def test_a_plain_wish_for_a_refund_is_one(text, offers):
+    assert understand(text, offers).intent == "refund"
+
+
+@pytest.mark.parametrize(
+    ("text", "offers"),
+    [
+        ("two seconds love", BREAD),
+        ("give me a second", BREAD),
+        ("one second please", BREAD),
+        ("just a second", BREAD),
+        ("in a second", DOORSTEP),
+        ("leave it in a second", DOORSTEP),
+        ("come back on the second", DOORSTEP),
+        ("good morning", DOORSTEP),
+        ("good morning", TRICKY),
+        ("no to the refund", BREAD),
+        ("no refund", BREAD),
+        ("forget that refund", BREAD),
+        ("cancel the refund", BREAD),
+        ("dont give me a refund", BREAD),
+        ("no way i'll take the second", BREAD),
+        ("never i'll take it", COFFEE),
+        ("my son is allergic to kestrel", COFFEE),
+        ("\N{THUMBS UP SIGN}\N{THUMBS DOWN SIGN}", COFFEE),
+        ("\N{THUMBS DOWN SIGN}\N{THUMBS UP SIGN}", COFFEE),
+        ("yeah right", COFFEE),
+        ("oh great", COFFEE),
+        ("yes speaking", COFFEE),
+        ("yes that's me", COFFEE),
+        ("hello yes", COFFEE),
+        ("mm hmm", COFFEE),
+        ("thank you", COFFEE),
+        ("i guess so", COFFEE),
+        ("fine whatever", COFFEE),
+        ("kestrel", COFFEE),
+        ("make it two", BREAD),
+        ("i'll take two", BREAD),
+        ("two of them", BREAD),
+        ("just one", BREAD),
+        ("sugar", TRICKY),
+        ("added sugar", TRICKY),
+        ("no two", BREAD),
+        ("no 2", BREAD),
+        ("the first and the third", ROLLS),
+        ("1 2", BREAD),
+        ("22", BREAD),
+        ("three", BREAD),
+        ("zero", BREAD),
+        ("si", COFFEE),
+        ("vale gracias", COFFEE),
+        ("d'accord", COFFEE),
+        ("ok gracias", COFFEE),
+        ("ja bitte", COFFEE),
+        ("да", COFFEE),
+        ("好的", COFFEE),
+        ("نعم", COFFEE),
+        ("haan ji", COFFEE),
+        ("", COFFEE),
+        ("   ", COFFEE),
+        ("(silence)", COFFEE),
+    ],
+)
+def test_known_traps_commit_nothing(text, offers):
+    assert understand(text, offers).intent not in COMMITS
+
+
+@pytest.mark.parametrize(
+    ("text", "offers", "n"),
+    [
+        ("No. 2", BREAD, 2),
+        ("no. 2 please", BREAD, 2),
+        ("number to", BREAD, 2),
+        ("to please", BREAD, 2),
+        ("number tree", ROLLS, 3),
+        ("secnd one pls", BREAD, 2),
+        ("two rivers", TRICKY, 1),
+        ("two rivers please", TRICKY, 1),
+        ("no added sugar please", TRICKY, 2),
+        ("two", TRICKY, 2),
+        ("two forty", BREAD, 1),
+        ("the one for £1.60", BREAD, 2),
+        ("two pounds forty please", BREAD, 1),
+        ("a pound sixty one", BREAD, 2),
+        ("the five hundred gram one", BREAD, 2),
+        ("half a kilo", BREAD, 2),
+        ("nine pack", ROLLS, 1),
+        ("pack of nine", ROLLS, 1),
+        ("cheapest", ROLLS, 2),
+        ("most expensive please", ROLLS, 3),
+        ("the big one", ROLLS, 3),
+        ("panda's good", ROLLS, 3),
+        ("cloud soft", ROLLS, 1),
+        ("claudsoft please", ROLLS, 1),
+        ("leave it in the porch", DOORSTEP, 2),
+        ("with a neighbour please", DOORSTEP, 3),
+        ("come back on saturday", DOORSTEP, 1),
+        ("the first no wait the second", BREAD, 2),
+        ("no i'll have the second", BREAD, 2),
+        ("1", COFFEE, 1),
+        ("kestrel please", COFFEE, 1),
+    ],
+)
+def test_numbers_names_prices_sizes_and_slips_of_the_tongue_are_read(text, offers, n):
+    reading = understand(text, offers)
+    assert (reading.intent, reading.option) == ("choose", n)
+
+
+def test_a_bare_yes_to_several_offers_names_none():
+    reading = understand("yes please", BREAD)
+    assert (reading.intent, reading.option) == ("accept", None)
+
+
+def test_twenty_thousand_letters_of_yes_are_no_yes():
+    assert not understand("yes " * 5_000, COFFEE).commits
+    assert not understand("y" * 20_000, COFFEE).commits
+
+
+def test_an_opt_out_at_the_end_of_a_long_complaint_is_heard():
+    assert understand("blah " * 4_000 + "stop calling me", COFFEE).intent == "optout"
+
+
+def test_the_classifier_can_name_nothing_that_commits():
+    assert not COMMITS & set(CLASSES)
+
+
+def test_a_language_without_a_lexicon_commits_nothing():
+    assert understand("yes", COFFEE, "fr").intent == "unclear"
+    assert understand("2", BREAD, "pl-PL").intent == "unclear"
+
+
+@given(st.text(max_size=400), st.sampled_from(SHELVES))
+def test_no_text_whatever_crashes(text, offers):
+    reading = understand(text, offers)
+    assert (reading.option is not None) == (reading.intent == "choose")
+    assert 0 <= reading.confidence <= 1
+
+
+WORDS = sorted({w for offers in SHELVES for text in commits(offers) for w in text.split() if len(w) >= 5})
+
+
+@st.composite
+def mistyped(draw):
+    """A choice with some slips of thumbs in its longer words."""
+    offers = draw(st.sampled_from(SHELVES))
+    text, n = draw(st.sampled_from(choices(offers)))
+    said = text.split()
+    for at in draw(st.lists(st.integers(0, len(said) - 1), min_size=1, max_size=2)):
+        word = said[at]
+        if len(word) >= 5 and word.isalpha():
+            i = draw(st.integers(0, len(word) - 2))
+            slips = (
+                word[:i] + word[i + 1 :],
+                word[:i] + word[i + 1] + word[i] + word[i + 2 :],
+                word[: i + 1] + word[i:],
+            )
+            said[at] = draw(st.sampled_from(slips))
+    return " ".join(said), n, offers
+
+
+@given(mistyped())
+def test_slips_of_the_thumb_never_choose_another_option(case):
+    text, n, offers = case
+    reading = understand(text, offers)
+    if reading.commits:
+        assert reading.option in (n, None)
+        assert reading.intent != "refund"
+
+
+@given(st.sampled_from(SHELVES), st.data())
+def test_an_unknown_word_anywhere_ends_every_commit(offers, data):
+    said = data.draw(st.sampled_from(commits(offers))).split()
+    said.insert(data.draw(st.integers(0, len(said))), "blorptious")
+    assert commit(" ".join(said), offers) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yes",
+        "yes please",
+        "yeah",
+        "yes that's right",
+        "that's fine",
+        "yes the second one",
+        "i'll take it",
+        "yes go ahead",
+        "correct",
+    ],
+)
+def test_an_explicit_yes_confirms_a_readback(text):
+    assert confirms(text, BREAD, 2) == "yes"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ok", "okay then", "fine", "i guess so", "probably", "fine whatever", "yeah whatever", "mm hmm", "thank you", "great", "yes but", "yes?", "yes the first", "the second one", "yes refund", "go on", "do it", "yes and no", "yeah right", "yes hang on", "what", "yes speaking", "2", "yes i think so", ""],
+)  # fmt: skip
+def test_anything_less_than_an_explicit_yes_to_that_very_readback_does_not(text):
+    assert confirms(text, BREAD, 2) == "unsure"
+
+
+@pytest.mark.parametrize("text", ["no", "no thanks", "nope", "no way", "leave it", "i don't want that"])
+def test_a_refused_readback_is_a_no(text):
+    assert confirms(text, BREAD, 2) == "no"
+
+
+def test_offers_survive_a_trip_through_json():
+    assert msgspec.json.decode(msgspec.json.encode(BREAD), type=tuple[Offer, ...]) == BREAD
