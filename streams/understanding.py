@@ -1,4 +1,4 @@
-"""`saveline understand`: reads utterances, trains the classifier, reports what it gets right on labelled sets."""
+"""`saveline understand`: answers utterances, trains the classifier, reports figures on sets."""
 
 import sys
 from collections.abc import Iterator
@@ -101,7 +101,7 @@ _MODEL = Path(__file__).resolve().parents[1] / "state" / "understand" / "data"
 
 @app.command
 def train(*, data: Path, out: Path = _MODEL / "model_en.bin") -> None:
-    """Train the classifier on the *.jsonl of a folder and the project's own seed; equal input gives equal bytes."""
+    """Train the classifier on the *.jsonl of a folder and the seed; equal input gives equal bytes."""
     rows = seed_rows((_MODEL / "seed_en.txt").read_text())
     rows.extend(row for _, found in _rows(data) if (row := labelled_row(found)) is not None)
     packed = learn(rows)
@@ -113,13 +113,11 @@ def train(*, data: Path, out: Path = _MODEL / "model_en.bin") -> None:
 
 @app.command
 def report(*, data: Path) -> int:
-    """Print coverage, unsafe commits and missed opt-outs of each *.jsonl in a folder; 1 if any commit is unsafe."""
+    """Print coverage, unsafe commits and missed opt-outs of each *.jsonl of a folder; 1 if any is unsafe."""
     tallies: dict[str, Tally] = {}
     for name, row in _rows(data):
-        options = [
-            msgspec.convert(option, _Option).offer() for option in row.get("context", {}).get("options", [])
-        ]
-        tally(tallies.setdefault(name, Tally()), row, tuple(options))
+        options = msgspec.convert(row.get("context", {}).get("options", []), list[_Option])
+        tally(tallies.setdefault(name, Tally()), row, tuple(option.offer() for option in options))
     sys.stdout.write(Tally.heading() + "\n")
     for name, found in tallies.items():
         sys.stdout.write(found.line(name) + "\n")

@@ -35,7 +35,8 @@ def explain(said: tuple[str, ...], offers: tuple[Offer, ...], locale: str = "en"
     """Every complete explanation of some words; empty if a word is left over, or they are many or ask."""
     if not said or len(said) > DECISION_WORDS_MAX or "?" in said:
         return frozenset()
-    return frozenset(_Walk(said, catalogue(offers, locale)).meanings())
+    index = catalogue(offers, locale)
+    return frozenset(_Walk(index.spelt(said), index).meanings())
 
 
 def commit(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Reading | None:

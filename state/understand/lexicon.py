@@ -52,6 +52,7 @@ class Lexicon(msgspec.Struct, frozen=True):
     locale: str
     phrases: Mapping[tuple[str, ...], frozenset[Part]]
     longest: int
+    spelling: Mapping[str, str]  # slips of the thumb in words that decide -> the word
     ordinals: Mapping[str, int]  # -1 is the last
     cardinals: Mapping[str, int]
     heard_as: Mapping[str, int]  # homophones of a key
@@ -96,8 +97,8 @@ def _alternatives(tokens: list[str]) -> tuple[list[tuple[str, ...]], list[str]]:
     return found + run, tokens
 
 
-def phrase_table(name: str, mistyped: Iterable[str]) -> Mapping[tuple[str, ...], frozenset[Part]]:
-    """All phrases of a data file with their parts. `mistyped` words match with a slip of the thumb, too."""
+def phrase_table(name: str) -> Mapping[tuple[str, ...], frozenset[Part]]:
+    """All phrases of a data file with their parts."""
     table: dict[tuple[str, ...], set[Part]] = {}
     part: Part | None = None
     for line in files("state.understand").joinpath("data", name).read_text("utf-8").splitlines():
@@ -109,10 +110,18 @@ def phrase_table(name: str, mistyped: Iterable[str]) -> Mapping[tuple[str, ...],
                 raise ValueError(f"{name} has a phrase before its first heading.")
             for phrase in filter(None, spell_out(line)):
                 table.setdefault(phrase, set()).add(part)
-    for word in mistyped:
-        for typo in typos(word) - {key[0] for key in table if len(key) == 1}:
-            table.setdefault((typo,), set()).update(table[word,])
     return {phrase: frozenset(found) for phrase, found in table.items()}
+
+
+def spelling(correct: Iterable[str]) -> Mapping[str, str]:
+    """The typos of some words; a typo of two of them is of none."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for word in correct:
+        for typo in typos(word):
+            twice |= {typo} if typo in found else set()
+            found[typo] = word
+    return {typo: word for typo, word in found.items() if typo not in twice}
 
 
 @cache

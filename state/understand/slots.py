@@ -90,6 +90,11 @@ class Catalogue:
             elif word in self.lexicon.negators:
                 yield range(at, min(len(text), at + 2 + (text[at + 1 : at + 2] == ("added",))))
 
+    def spelt(self, said: tuple[str, ...]) -> tuple[str, ...]:
+        """The words with slips of the thumb mended, once for every reading of them."""
+        known = self.lexicon.spelling
+        return tuple(w if stem(w) in self.calls else known.get(w, w) for w in said)
+
     def slots(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         """Every slot that starts at a word."""
         yield from self._numbered(said, at)

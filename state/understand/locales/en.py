@@ -2,16 +2,12 @@
 
 import re
 
-from state.understand.lexicon import Lexicon, phrase_table
-from state.understand.words import typos
+from state.understand.lexicon import Lexicon, phrase_table, spelling
 
 _ORDINALS = {
     "first": 1, "1st": 1, "furst": 1, "forst": 1, "second": 2, "2nd": 2, "secound": 2, "secand": 2, "sekond": 2,
     "third": 3, "3rd": 3, "thurd": 3, "fourth": 4, "4th": 4, "fifth": 5, "last": -1,
 }  # fmt: skip
-_TYPED = {
-    t: n for word, n in list(_ORDINALS.items()) if len(word) >= 5 and word.isalpha() for t in typos(word)
-}
 
 _EXTREMES: dict[str, tuple[str, bool]] = {
     **dict.fromkeys(("cheapest", "least expensive", "lowest price", "lowest priced", "cheepest", "chepest", "cheap", "least pricey", "inexpensive"), ("price-", False)),
@@ -85,13 +81,10 @@ _EXCEPTIONS = [
 
 LEXICON = Lexicon(
     locale="en",
-    phrases=(
-        _phrases := phrase_table(
-            "phrases_en.txt", ("please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect")
-        )
-    ),
+    phrases=(_phrases := phrase_table("phrases_en.txt")),
+    spelling=spelling(["please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect", "first", "second", "third", "cheapest", "cheaper", "biggest", "smallest"]),
     longest=max(map(len, _phrases)),
-    ordinals={**_TYPED, **_ORDINALS},
+    ordinals=_ORDINALS,
     cardinals={w: n for n, w in enumerate(_TEENS.split())} | {w: 10 * n for n, w in enumerate(_TENS.split(), 2)},
     heard_as={"to": 2, "too": 2, "tu": 2, "tow": 2, "tew": 2, "won": 1, "wun": 1, "wan": 1, "tree": 3, "free": 3, "thee": 3, "for": 4, "fore": 4},
     extremes=_EXTREMES,
