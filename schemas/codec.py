@@ -1,29 +1,21 @@
 """Records to bytes and back, in Confluent wire format: 0x00, the schema's id in 4 bytes, Avro."""
 
-import io
 import struct
-import types
-import typing
-from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
-from enum import StrEnum
-from functools import cache
 from typing import Any
 
 import msgspec
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from schemas import avro
+from schemas.avro import NAMESPACE, Schema
 from schemas.catalogue import record_types
 from schemas.errors import Malformed
+from schemas.reading import Read, reader
 from schemas.registry import Registry, UnknownSchema
+from schemas.writing import Write, writer
 
 RECORD_BYTES_MAX = 1_048_576
 _HEADER = struct.Struct(">bI")
 
 Record = msgspec.Struct
-_Convert = Callable[[Any], Any]
 
 
 class Codec:
@@ -31,26 +23,22 @@ class Codec:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._types = record_types()
-        self._headers: dict[type, bytes] = {}
-        self._writers: dict[int, tuple[str, Any]] = {}
+        self._types = {f"{NAMESPACE}.{name}": kind for name, kind in record_types().items()}
+        self._writers: dict[type, tuple[bytes, Write]] = {}
+        self._readers: dict[int, tuple[type[Record], Read]] = {}
 
     def encode(self, record: Record) -> bytes:
         """The record's bytes with our current schema; `ValueError` where a value does not fit its schema."""
         kind = type(record)
-        header = self._headers.get(kind)
-        if header is None:
-            header = self._headers[kind] = _HEADER.pack(0, self._registry.id_of(kind.__name__))
-        out = io.BytesIO()
-        out.write(header)
+        header, write = self._writers.get(kind) or self._writer(kind)
+        payload = bytearray(header)
         try:
-            schemaless_writer(out, _reader_schema(kind.__name__), _to_avro(kind)(record))
-        except (TypeError, OverflowError, AttributeError, KeyError, IndexError) as error:
+            write(record, payload)
+        except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError) as error:
             raise ValueError(f"{kind.__name__} cannot be written as Avro: {error}") from error
-        payload = out.getvalue()
         if len(payload) > RECORD_BYTES_MAX:
             raise ValueError(f"{kind.__name__} is {len(payload)} bytes; the limit is {RECORD_BYTES_MAX}")
-        return payload
+        return bytes(payload)
 
     def decode(self, payload: bytes | None, expected: tuple[type[Record], ...] | None = None) -> Any:
         """The record in `payload`, of one of the expected types; raises `Malformed` for anything else.
@@ -64,105 +52,51 @@ class Codec:
         if len(payload) < _HEADER.size or payload[0] != 0:
             raise Malformed(["the record is not in Confluent wire format (0x00, schema id, Avro)"])
         schema_id = _HEADER.unpack_from(payload)[1]
-        name, writer = self._writer(schema_id)
-        kind: Any = self._types.get(name)
-        if kind is None or (expected is not None and kind not in expected):
-            raise Malformed([f"a record of type {name} does not belong on this topic"])
-        body = io.BytesIO(payload)
-        body.seek(_HEADER.size)
+        kind, read = self._readers.get(schema_id) or self._reader(schema_id)
+        if expected is not None and kind not in expected:
+            raise Malformed([f"a record of type {kind.__name__} does not belong on this topic"])
         try:
-            datum = schemaless_reader(body, writer, _reader_schema(name))
-            record = _from_avro(kind)(datum)
+            record, end = read(payload, _HEADER.size)
+        except IndexError:
+            end = len(payload) + 1
         except Exception as error:
-            # Foreign bytes may raise anything in the reader; all of it means the same.
-            raise Malformed(
-                [f"the bytes are no {name} of schema {schema_id}: {type(error).__name__}: {error}"]
-            ) from error
-        if body.tell() != len(payload):
-            raise Malformed([f"{len(payload) - body.tell()} bytes are left over after the {name}"])
+            # Foreign bytes may break any step of the reader; all of it means the same.
+            raise Malformed([f"the bytes are no {kind.__name__} of schema {schema_id}: {error}"]) from error
+        if end > len(payload):
+            raise Malformed([f"the bytes end in the middle of the {kind.__name__}"])
+        if end < len(payload):
+            raise Malformed([f"{len(payload) - end} bytes are left over after the {kind.__name__}"])
         return record
 
-    def _writer(self, schema_id: int) -> tuple[str, Any]:
-        known = self._writers.get(schema_id)
-        if known is None:
-            try:
-                schema = self._registry.schema(schema_id)
-            except UnknownSchema as error:
-                raise Malformed([str(error)]) from error
-            name = schema.get("name") if isinstance(schema, dict) else None
-            known = self._writers[schema_id] = (str(name), parse_schema(schema, named_schemas={}))
-        return known
+    def _writer(self, kind: type[Record]) -> tuple[bytes, Write]:
+        schema_id = self._registry.id_of(kind.__name__)
+        # The schema that the id stands for, so that bytes and id agree whatever is being edited.
+        schema = self._registry.schema(schema_id)
+        self._writers[kind] = _HEADER.pack(0, schema_id), writer(schema, kind)
+        return self._writers[kind]
+
+    def _reader(self, schema_id: int) -> tuple[type[Record], Read]:
+        try:
+            schema = self._registry.schema(schema_id)
+        except UnknownSchema as error:
+            raise Malformed([str(error)]) from error
+        name = _full_name(schema)
+        kind = self._types.get(name)
+        if kind is None:
+            raise Malformed([f"schema {schema_id} is of {name or 'no record'}, which is none of ours"])
+        try:
+            self._readers[schema_id] = kind, reader(schema, kind)
+        except Exception as error:
+            # Somebody registered under our name what is no Avro, or is not compatible with ours.
+            raise Malformed([f"schema {schema_id} cannot be read as {name}: {error}"]) from error
+        return self._readers[schema_id]
 
 
-@cache
-def _reader_schema(record: str) -> Any:
-    return parse_schema(avro.expanded(record), named_schemas={})
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-@cache
-def _to_avro(kind: Any) -> _Convert:
-    """How a value of this type becomes what fastavro writes; closures are built once a type."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        inner = _to_avro(next(a for a in arguments if a is not type(None)))
-        return inner if inner is _same else lambda value: None if value is None else inner(value)
-    if origin is tuple:
-        inner = _to_avro(arguments[0])
-        return list if inner is _same else lambda value: [inner(item) for item in value]
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        fields = [(name, _to_avro(hint)) for name, hint in _hints(kind).items()]
-        plain = [name for name, convert in fields if convert is _same]
-        others = [(name, convert) for name, convert in fields if convert is not _same]
-
-        def write(value: Any) -> dict[str, Any]:
-            datum = {name: getattr(value, name) for name in plain}
-            for name, convert in others:
-                datum[name] = convert(getattr(value, name))
-            return datum
-
-        return write
-    return _same
-
-
-@cache
-def _from_avro(kind: Any) -> _Convert:
-    """How what fastavro read becomes a value of this type."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        inner = _from_avro(next(a for a in arguments if a is not type(None)))
-        return inner if inner is _same else lambda value: None if value is None else inner(value)
-    if origin is tuple:
-        inner = _from_avro(arguments[0])
-        return tuple if inner is _same else lambda value: tuple([inner(item) for item in value])
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        # The reader's default symbol has already taken the place of a word that we do not know.
-        return {str(member.value): member for member in kind}.__getitem__
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        others = [(n, c) for n, c in ((n, _from_avro(h)) for n, h in _hints(kind).items()) if c is not _same]
-
-        def read(datum: dict[str, Any]) -> Any:
-            for name, convert in others:
-                datum[name] = convert(datum[name])
-            return kind(**datum)
-
-        return read
-    if kind is datetime:
-        return _aware
-    if kind in (str, int, bool, bytes, Decimal):
-        return _same
-    raise TypeError(f"no Avro form is known for {kind}")
-
-
-def _aware(value: datetime) -> datetime:
-    # One object for UTC everywhere makes comparing instants cheap.
-    return value.replace(tzinfo=UTC)
-
-
-def _hints(kind: type[Record]) -> dict[str, Any]:
-    return {
-        name: hint for name, hint in typing.get_type_hints(kind).items() if name in kind.__struct_fields__
-    }
+def _full_name(schema: Schema) -> str:
+    match schema:
+        case {"type": "record", "name": str() as name} if "." in name:
+            return name
+        case {"type": "record", "name": str() as name, "namespace": str() as namespace}:
+            return f"{namespace}.{name}"
+        case _:
+            return ""

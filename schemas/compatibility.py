@@ -7,27 +7,24 @@ from typing import Any
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 from avro.schema import parse as parse_avro
 
-from schemas import avro
+from schemas.avro import COMMITTED, Contracts, Schema
+from schemas.catalogue import record_types
 
-Schema = avro.Schema
 
-
-def faults() -> list[str]:
-    """Everything that is wrong with the committed contracts, in words; empty when they hold."""
-    from schemas.catalogue import record_types
-
-    found = [fault for name in avro.part_names() for fault in _enum_faults(avro.part(name))]
+def faults(contracts: Contracts = COMMITTED) -> list[str]:
+    """Everything that is wrong with the contracts, in words; empty when they hold."""
+    found = [fault for name in contracts.part_names() for fault in _enum_faults(contracts.part(name))]
     for record in sorted(record_types()):
-        versions = avro.versions_of(record)
-        current = avro.expanded(record)
+        versions = contracts.versions_of(record)
+        current = contracts.expanded(record)
         if not versions:
             found.append(f"{record}: no released version: run `saveline schemas lock`")
             continue
-        if avro.released_schema(versions[-1]) != current:
+        if contracts.released_schema(versions[-1]) != current:
             found.append(
                 f"{record}: differs from its released v{versions[-1].version}: run `saveline schemas lock`"
             )
-        named = [(f"v{entry.version}", avro.released_schema(entry)) for entry in versions] + [
+        named = [(f"v{entry.version}", contracts.released_schema(entry)) for entry in versions] + [
             ("edited", current)
         ]
         for (name_a, a), (name_b, b) in combinations(named, 2):
@@ -47,11 +44,11 @@ def incompatibilities(name_a: str, a: Schema, name_b: str, b: Schema) -> list[st
             what = "; ".join(sorted(result.messages))
             found.append(f"{reader_name} cannot read what {writer_name} wrote, at {where}: {what}")
     # The library takes bytes for bytes: a changed scale would silently move the decimal point.
-    scales_a, scales_b = _decimals(a), _decimals(b)
+    meant_a, meant_b = _meanings(a), _meanings(b)
     found += [
-        f"{path}: decimal {scales_a[path]} in {name_a} became {scales_b[path]} in {name_b}"
-        for path in sorted(scales_a.keys() & scales_b.keys())
-        if scales_a[path] != scales_b[path]
+        f"{path}: {meant_a[path]} in {name_a}, but {meant_b[path]} in {name_b}"
+        for path in sorted(meant_a.keys() & meant_b.keys())
+        if meant_a[path] != meant_b[path]
     ]
     return found
 
@@ -60,23 +57,28 @@ def _parsed(schema: Schema) -> Any:
     return parse_avro(json.dumps(schema))
 
 
-def _decimals(schema: Any, path: str = "") -> dict[str, tuple[int, int]]:
-    """(precision, scale) of every decimal, by its path."""
-    found: dict[str, tuple[int, int]] = {}
+def _meanings(schema: Any, path: str = "") -> dict[str, str]:
+    """What the numbers and bytes of every field stand for, by record and field."""
     if isinstance(schema, list):
-        for branch in schema:
-            found |= _decimals(branch, path)
-    elif isinstance(schema, dict):
-        if schema.get("logicalType") == "decimal":
-            found[path] = (schema["precision"], schema.get("scale", 0))
-        for field in schema.get("fields", ()):
-            found |= _decimals(field["type"], f"{path}/{field['name']}")
-        for inner in ("items", "values"):
-            if inner in schema:
-                found |= _decimals(schema[inner], f"{path}/{inner}")
-        if isinstance(schema.get("type"), dict | list):
-            found |= _decimals(schema["type"], path)
-    return found
+        return {p: meant for branch in schema for p, meant in _meanings(branch, path).items()}
+    if schema in ("bytes", "long", "int"):
+        return {path: f"plain {schema}"}
+    if not isinstance(schema, dict):
+        return {}
+    match schema["type"]:
+        case "record":
+            # A named type is spelled out where it is first used, and that place may move.
+            fields = ((f"{schema['name']}.{field['name']}", field["type"]) for field in schema["fields"])
+            return {p: meant for name, kind in fields for p, meant in _meanings(kind, name).items()}
+        case "array":
+            return _meanings(schema["items"], path)
+        case "bytes" if "logicalType" in schema:
+            digits = f"({schema['precision']}, {schema.get('scale', 0)})"
+            return {path: f"{schema['logicalType']}{digits}"}
+        case "long" | "int" if "logicalType" in schema:
+            return {path: str(schema["logicalType"])}
+        case inner:
+            return _meanings(inner, path)
 
 
 def _enum_faults(schema: Schema) -> list[str]:
