@@ -142,15 +142,14 @@ class FulfilmentTrigger(Command, frozen=True, kw_only=True):
 
 
 class EvidenceRequest(Command, frozen=True, kw_only=True):
-    """Gather, seal and store the named parts for one decision version; `commands` were issued until now."""
+    """Gather, seal and store the named parts for one decision version."""
 
-    conversation_id: str
     case_id: str
     customer_ref: str
     path: EvidencePath
     parts: tuple[EvidencePart, ...]
     decision: Decision
-    commands: int
+    commands: tuple[str, ...] = ()
     recording_refused: bool = False
     policy: str
     issued_at: datetime
@@ -198,6 +197,7 @@ class CaseChanged(msgspec.Struct, frozen=True, kw_only=True):
     response: ResponseVerdict | None = None
     would_have: tuple[str, ...] = ()
     outcome: str = ""
+    credited: Money | None = None
     rating: int | None = None
     evidence: EvidencePointer | None = None
     written_at: datetime | None = None

@@ -1,6 +1,7 @@
 """The single writer of one partition's conversations: one transaction a batch, one RocksDB, one thread."""
 
 import threading
+from collections.abc import Iterator
 from typing import Generic
 
 import msgspec
@@ -22,12 +23,13 @@ from streams.envelope import (
     encode_progress,
     seal,
 )
+from streams.failpoints import Failpoints
 from streams.live import LiveStates
 from streams.outcomes import ClockApart, Gap, Unreachable, Unsettled
 from streams.restore import APPLIED, IDENTITY, applied, applied_note, restore
 from streams.settings import LedgerSettings
 from streams.step import Step
-from streams.transactions import Failpoint, Transactions
+from streams.transactions import Transactions
 
 
 class Tally(msgspec.Struct):
@@ -60,15 +62,16 @@ class Ledger(Generic[S, E, R]):
         settings: LedgerSettings,
         clock: Clock,
         cache: BlockCache,
-        failpoint: Failpoint | None = None,
+        failpoints: Failpoints | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self.core = core
         self.settings = settings
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self.progress = Progress()
         self._clock = clock
         self._cache = cache
-        self._failpoint = failpoint
+        self._failpoints = failpoints
         self._store: Store | None = None
         self._stopping = threading.Event()
         self._broken = False
@@ -88,7 +91,7 @@ class Ledger(Generic[S, E, R]):
         return self.progress
 
     def _take_over(self) -> None:
-        transactions = self._transactions = Transactions(self.settings, self._failpoint)
+        transactions = self._transactions = Transactions(self.settings, self._failpoints)
         transactions.open()
         # L4: whoever wrote before us is fenced now, and this record comes after all that they committed.
         transactions.begin()
@@ -98,10 +101,10 @@ class Ledger(Generic[S, E, R]):
         started_s = self._clock.monotonic()
         store = self._fit_store(written.offset, written.appended_ms)
         try:
-            self.tally.restored += restore(store, self.settings, written.offset, self._clock, self._failpoint)
+            self.tally.restored += self._restore(store, written.offset)
         except StoreCorrupt:
             store = self._fresh_store()
-            self.tally.restored += restore(store, self.settings, written.offset, self._clock, self._failpoint)
+            self.tally.restored += self._restore(store, written.offset)
         self.tally.restore_s = self._clock.monotonic() - started_s
         if store.note(IDENTITY) is None:
             changes = store.changes()
@@ -114,6 +117,9 @@ class Ledger(Generic[S, E, R]):
         conditions = store.state(CONDITIONS)
         self._conditions = None if conditions is None else body(conditions)
         self._broken = False
+
+    def _restore(self, store: Store, fence_offset: int) -> int:
+        return restore(store, self.settings, fence_offset, self._clock, self._stopping, self._failpoints)
 
     def _fit_store(self, fence_offset: int, fence_ms: int) -> Store:
         """The store as the disk has it if it can be continued, else an empty one."""
@@ -292,8 +298,8 @@ class Ledger(Generic[S, E, R]):
             changes.put_state(CONDITIONS, seal(step.conditions))
         changes.put_state(PROGRESS, progress)
         changes.put_note(APPLIED, applied_note(offset, at_ms))
-        if self._failpoint is not None:
-            self._failpoint("before_apply")
+        if self._failpoints is not None:
+            self._failpoints.reach("before_apply", partition=str(self.settings.partition))
         store.apply(changes)
         self._live.keep(slots)
         for entry in added:
@@ -313,7 +319,17 @@ class Ledger(Generic[S, E, R]):
             raise RuntimeError("the ledger is closed")
         return self._store
 
-    # Ending
+    # Reading from outside, and ending
+
+    def read(self, key: bytes) -> bytes | None:
+        """What is committed and applied for a key, sealed; from any thread, None when closed."""
+        store = self._store
+        return None if store is None else store.state(key)
+
+    def all_states(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every key and sealed value, the reserved ones included; for reports, not for the path of events."""
+        store = self._store
+        return iter(()) if store is None else store.all_states()
 
     def stop_waiting(self) -> None:
         """From any thread: do not take over again; a running step ends at its next failure."""

@@ -1,6 +1,7 @@
 """Brings a partition's RocksDB up to its own fence record, by folding the committed changelog into it."""
 
 import struct
+import threading
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
@@ -8,9 +9,9 @@ from connectors.clock import Clock
 from state.rocks import Store
 from streams.deadlines import index_key
 from streams.envelope import NEVER, head
+from streams.failpoints import Failpoints
 from streams.outcomes import Fenced, ForeignRecord, Unreachable
 from streams.settings import LedgerSettings
-from streams.transactions import Failpoint
 
 APPLIED = b"applied"
 IDENTITY = b"identity"
@@ -29,11 +30,17 @@ def applied_note(offset: int, appended_ms: int) -> bytes:
 
 
 def restore(
-    store: Store, settings: LedgerSettings, fence_offset: int, clock: Clock, failpoint: Failpoint | None
+    store: Store,
+    settings: LedgerSettings,
+    fence_offset: int,
+    clock: Clock,
+    stopping: threading.Event,
+    failpoints: Failpoints | None,
 ) -> int:
     """Fold everything after the stored offset up to the fence; returns how many records were read.
 
-    Raises `Fenced` when a newer owner's fence replaced ours, `ForeignRecord`, `Unreachable`.
+    Raises `Fenced` when a newer owner's fence replaced ours, `ForeignRecord`, and `Unreachable` also when it
+    is told to stop; what was folded until then stays good.
     """
     start = applied(store)[0] + 1
     consumer = Consumer(
@@ -58,10 +65,12 @@ def restore(
         count, offset = 0, -1
         while offset != fence_offset:
             messages = _read(consumer, settings, fence_offset, clock)
+            if stopping.is_set():
+                raise Unreachable("told to stop while restoring")
             offset = _fold(messages, store)
             count += len(messages)
-            if failpoint is not None:
-                failpoint("during_restore")
+            if failpoints is not None:
+                failpoints.reach("during_restore", partition=str(settings.partition))
         return count
     finally:
         consumer.close()

@@ -1,9 +1,11 @@
-"""The settings of the engine's parts; plain records, filled by the process that starts them."""
+"""The settings of the engine: one ledger's, and those of the process that runs many."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,3 +39,55 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     reopen_max: int = 20
     producer: Mapping[str, str] = {}
     """More librdkafka properties for the transactional producer."""
+
+
+class WorkerSettings(BaseSettings):
+    """A process that runs ledgers under Faust; read once, from `SAVELINE_...` and from what is passed."""
+
+    model_config = SettingsConfigDict(env_prefix="SAVELINE_", frozen=True, extra="ignore")
+
+    app: str = "saveline"
+    broker: str = "127.0.0.1:9092"
+    """Comma-separated addresses."""
+    source: str = "case.events.v1"
+    quarantine: str = "case.quarantine.v1"
+    partitions: int = 48
+    data_folder: Path = Path(".saveline/state")
+    ordinal: str | None = None
+    """The pod's ordinal: with it membership is static, and a quick restart moves no partition."""
+    session_timeout_s: float = 10.0
+    http_host: str = "127.0.0.1"
+    http_port: int = 8080
+    block_cache_mb: int = 64
+    states_in_memory_max: int = 20_000
+    """For each partition."""
+    step_patience_s: float = Field(default=120.0, gt=0)
+    """A step that takes longer makes the process not live."""
+    test_switch: bool = False
+    """Whether `/_test/...` exists. Never in production."""
+
+    @property
+    def changelog(self) -> str:
+        return f"{self.app}-cases-changelog"
+
+    @property
+    def batches(self) -> str:
+        return f"{self.app}-batches"
+
+    @property
+    def client(self) -> dict[str, str]:
+        return {"bootstrap.servers": self.broker}
+
+    def ledger(self, partition: int) -> LedgerSettings:
+        return LedgerSettings(
+            app=self.app,
+            partition=partition,
+            folder=self.data_folder / f"{self.app}-{partition}",
+            client=self.client,
+            source=self.source,
+            changelog=self.changelog,
+            batches=self.batches,
+            quarantine=self.quarantine,
+            partitions=self.partitions,
+            states_in_memory_max=self.states_in_memory_max,
+        )

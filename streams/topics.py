@@ -14,6 +14,8 @@ TOMBSTONE_RETENTION_MS = DAY_MS
 """How long the changelog shows that a record was removed; a disk that slept longer must be thrown away."""
 
 _COMPACTED = {"cleanup.policy": "compact"}
+_STAMPED = {"message.timestamp.type": "LogAppendTime"}
+"""The broker's append time: the clock of every decision, and what a ledger compares its own clock with."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,14 +73,13 @@ def wanted_topics(*, app: str = "saveline", partitions: int = 48, replication: i
     return [
         *(topic(name, {}, upstream=True) for name in (Name.EXCEPTIONS, Name.OUTCOMES, Name.RECEIPTS)),
         *(topic(name, _COMPACTED, upstream=True) for name in (Name.CONTACTS, Name.CONSENTS, Name.BLOCKS)),
-        # The broker's append time is the clock of every decision.
-        topic(Name.CASE_EVENTS, {**kept(SOURCE_RETENTION_MS), "message.timestamp.type": "LogAppendTime"}),
+        topic(Name.CASE_EVENTS, {**kept(SOURCE_RETENTION_MS), **_STAMPED}),
         *(topic(name, kept(OUTPUT_RETENTION_MS)) for name in outputs),
         topic(Name.CHANGES, {**safe, **_COMPACTED}),
         topic("case.quarantine.v1", kept(QUARANTINE_RETENTION_MS)),
         topic(
             changelog(app),
-            {**safe, **_COMPACTED, "delete.retention.ms": str(TOMBSTONE_RETENTION_MS)},
+            {**safe, **_COMPACTED, "delete.retention.ms": str(TOMBSTONE_RETENTION_MS), **_STAMPED},
         ),
         topic(batches(app), kept(SOURCE_RETENTION_MS)),
     ]

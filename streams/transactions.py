@@ -1,11 +1,12 @@
 """The transactional producer of one partition: one transaction a batch, and what its errors mean."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.core import Output
+from streams.failpoints import Failpoints
 from streams.outcomes import Fenced, LedgerFailure, Unreachable, Unsettled
 from streams.settings import LedgerSettings
 
@@ -15,8 +16,6 @@ _FENCED = {
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.TRANSACTION_COORDINATOR_FENCED,
 }
-
-Failpoint = Callable[[str], None]
 
 
 def outcome(error: KafkaException) -> LedgerFailure:
@@ -45,10 +44,10 @@ class Written:
 class Transactions:
     """Opened once, fences whoever had the same id; any error ends its life."""
 
-    def __init__(self, settings: LedgerSettings, failpoint: Failpoint | None = None) -> None:
+    def __init__(self, settings: LedgerSettings, failpoints: Failpoints | None = None) -> None:
         self._partition = settings.partition
         self._settings = settings
-        self._failpoint = failpoint
+        self._failpoints = failpoints
         self._producer = Producer(
             {
                 **settings.client,
@@ -135,11 +134,11 @@ class Transactions:
             raise _refused(error) from error
         return written
 
-    def reach(self, failpoint: str) -> None:
+    def reach(self, point: str) -> None:
         """In tests of crashes: let everything so far reach the broker, then perhaps die here."""
-        if self._failpoint is not None:
+        if self._failpoints is not None and self._failpoints.armed(point):
             self._producer.flush(self._settings.commit_timeout_s)
-            self._failpoint(failpoint)
+            self._failpoints.reach(point, partition=str(self._partition))
 
     def commit(self, last_record: Written) -> None:
         """Returns when the transaction is known to be committed. Raises `Fenced` or `Unsettled`."""

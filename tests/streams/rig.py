@@ -56,7 +56,7 @@ class Rig:
         self._producer = Producer({**self.client, "partitioner": "murmur2_random", "linger.ms": 0})
 
     def topic(self, name: str) -> str:
-        return f"{self.app}-{name}"
+        return f"{self.app}-{'cases-changelog' if name == 'changelog' else name}"
 
     def settings(self, partition: int = 0, **more: Any) -> LedgerSettings:
         names = {name: self.topic(name) for name in ("source", "changelog", "batches", "quarantine")}
@@ -71,20 +71,27 @@ class Rig:
 
     def ledger(self, partition: int = 0, **more: Any) -> Ledger[Any, Any, Any]:
         core = more.pop("core", None) or Job(self.topic("commands"))
-        failpoint = more.pop("failpoint", None)
+        failpoints = more.pop("failpoints", None)
         clock = more.pop("clock", self.clock)
-        return Ledger(core, self.settings(partition, **more), clock, self.cache, failpoint)
+        return Ledger(core, self.settings(partition, **more), clock, self.cache, failpoints)
 
     def send(self, *events: Event | bytes, key: bytes | None = None, headers: Any = None) -> None:
         """Append to the source; returns when the broker has them."""
         for event in events:
             value = event if isinstance(event, bytes) else msgspec.json.encode(event)
             own = key if isinstance(event, bytes) or key else event.case.encode()
-            self._producer.produce(self.topic("source"), value, own, partition=0, headers=headers)
+            self._producer.produce(self.topic("source"), value, own, headers=headers)
         assert self._producer.flush(30) == 0
 
-    def read(self, name: str, partition: int = 0, *, isolation: str = "read_committed") -> list[Any]:
-        """Every record of a topic's partition up to its present end."""
+    def read(self, name: str, *, isolation: str = "read_committed") -> list[Any]:
+        """Every record of a topic up to its present end, partition by partition."""
+        return [
+            message
+            for partition in range(self.partitions)
+            for message in self.read_partition(name, partition, isolation=isolation)
+        ]
+
+    def read_partition(self, name: str, partition: int, *, isolation: str) -> list[Any]:
         topic = TopicPartition(self.topic(name), partition, 0)
         consumer = Consumer(
             {

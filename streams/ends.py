@@ -1,0 +1,39 @@
+"""Asks the broker from where to where a topic's partitions reach."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from streams.outcomes import Unreachable
+
+
+class Ends:
+    """One client for all partitions of a process; safe from any thread.
+
+    It has its connection to itself: behind a fetch that waits for records a question would wait as well.
+    """
+
+    def __init__(self, client: Mapping[str, str], topic: str) -> None:
+        self._topic = topic
+        self._properties = {
+            **client,
+            "group.id": f"{topic}-ends",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+        }
+
+    @cached_property
+    def _consumer(self) -> Consumer:
+        # Made by the first question: an app that is only looked at connects nowhere.
+        return Consumer(self._properties)
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """(first offset there is, offset that comes next). Raises `Unreachable`."""
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=10)
+        except KafkaException as error:
+            raise Unreachable(str(error)) from error
+        if found is None:
+            raise Unreachable(f"no answer about {self._topic}-{partition}")
+        return found[0], found[1]

@@ -1,0 +1,231 @@
+"""The ledgers of one process: each owned partition is a lane with a thread of its own."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from connectors.clock import Clock
+from streams.core import Batch
+from streams.ends import Ends
+from streams.ledger import Ledger, Tally
+from streams.outcomes import ClockApart, Fenced, SourceTruncated, Unreachable
+
+log = logging.getLogger(__name__)
+
+AnyLedger = Ledger[Any, Any, Any]
+Done = Callable[[], object]
+
+LOOK_AGAIN_S = 0.005
+"""When a deadline is due but records are still on their way to us."""
+LOOK_AT_MOST_S = 1.0
+
+
+class Lane:
+    """One partition: what waits for its ledger, and the task that alone drives it (L6)."""
+
+    def __init__(self, ledger: AnyLedger, ends: Ends, clock: Clock) -> None:
+        self.ledger = ledger
+        self.partition = ledger.settings.partition
+        self.busy_since_s: float | None = None
+        """Since when a step runs, by the monotonic clock."""
+        self.reached = 0
+        """The next offset to be read, as of when every record before it was processed (`Engine.reached`)."""
+        self.due_ms = 0
+        """When the ledger wants to be stepped at the latest, by its own clock."""
+        self._ends = ends
+        self._clock = clock
+        self._inbox: deque[tuple[Batch, Done]] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._thread = ThreadPoolExecutor(1, f"ledger-{self.partition}")
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Raises what `Ledger.open` raises, and `SourceTruncated`."""
+        await self._in_thread(self._open)
+
+    def _open(self) -> None:
+        progress = self.ledger.open()
+        first, _ = self._ends.bounds(self.partition)
+        if first > progress.offset + 1:
+            raise SourceTruncated(
+                f"partition {self.partition}: processed up to {progress.offset}, the source begins at {first}"
+            )
+        self.due_ms = self.ledger.next_due_ms()
+
+    def start(self, ended: Callable[["Lane", BaseException], None]) -> None:
+        """Begin to work; `ended` is told when a step fails for good."""
+        self._task = asyncio.create_task(self._run(ended), name=f"lane-{self.partition}")
+
+    def put(self, batch: Batch, done: Done) -> None:
+        """Queue a delivery; `done` is called after its transaction is applied. Never blocks."""
+        if not self._closing:
+            self._inbox.append((batch, done))
+            self._arrived.set()
+
+    def idle(self) -> bool:
+        """Whether nothing is in work, waits or is due."""
+        return not self._inbox and self.busy_since_s is None and self.overdue_ms <= 0
+
+    def at_end(self) -> bool:
+        """Ask the broker whether everything in the source is processed; for tests."""
+        return max(self.ledger.progress.offset + 1, self.reached) >= self._ends.bounds(self.partition)[1]
+
+    @property
+    def overdue_ms(self) -> int:
+        """How long the earliest deadline has been waiting; negative while it is still to come."""
+        return self.ledger.clock_ms() - self.due_ms
+
+    async def close(self) -> None:
+        """Finish the running transaction, drop what waits, release the folder."""
+        self._closing = True
+        self.ledger.stop_waiting()
+        self._inbox.clear()
+        self._arrived.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._in_thread(self.ledger.close)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self, ended: Callable[["Lane", BaseException], None]) -> None:
+        try:
+            while not self._closing:
+                if self._inbox:
+                    batch, done = self._inbox.popleft()
+                    await self._in_thread(self._step, batch)
+                    done()
+                elif not await self._something_arrives():
+                    await self._in_thread(self._look_at_deadlines)
+        except Exception as failure:  # noqa: BLE001 -- every one is an outcome that the owner names and acts on
+            if not self._closing:
+                ended(self, failure)
+
+    async def _something_arrives(self) -> bool:
+        """Wait for a delivery at most until the next deadline; whether one came."""
+        self._arrived.clear()
+        wait_s = (self.due_ms - self.ledger.clock_ms()) / 1000
+        try:
+            await asyncio.wait_for(self._arrived.wait(), min(max(wait_s, LOOK_AGAIN_S), LOOK_AT_MOST_S))
+        except TimeoutError:
+            return False
+        return True
+
+    def _step(self, batch: Batch) -> None:
+        self.ledger.step(batch)
+        self.due_ms = self.ledger.next_due_ms()
+
+    def _look_at_deadlines(self) -> None:
+        ledger = self.ledger
+        before_ms = ledger.clock_ms()
+        if before_ms < self.due_ms and not ledger.beat_due():
+            return
+        try:
+            _, end = self._ends.bounds(self.partition)
+        except Unreachable:
+            # Not knowing only delays deadlines; the next look asks again.
+            return
+        next_offset = max(ledger.progress.offset + 1, self.reached)
+        # Whatever was appended before the clock was read is before `end`: if all of that is processed, no
+        # answer given in time can still be on its way.
+        self._step(Batch(ledger.progress.offset, [], before_ms if next_offset >= end else 0))
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        self.busy_since_s = self._clock.monotonic()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        finally:
+            self.busy_since_s = None
+
+
+class Lanes:
+    """Takes partitions over and releases them as the group decides.
+
+    `make(partition, tally)` builds a ledger; `stop(failure)` ends the process.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int, Tally], AnyLedger],
+        ends: Ends,
+        clock: Clock,
+        stop: Callable[[BaseException], None],
+    ) -> None:
+        self.lanes: dict[int, Lane] = {}
+        self.tallies: dict[int, Tally] = {}
+        """What was done for each partition since the process started, whoever owns it now."""
+        self.given_up: dict[int, tuple[float, BaseException]] = {}
+        """Partitions that another owner took while the group still calls them ours: since when, and why."""
+        self._make = make
+        self._ends = ends
+        self._clock = clock
+        self._stop = stop
+        self._one_at_a_time = asyncio.Lock()
+
+    async def take(self, partitions: Iterable[int]) -> None:
+        """Open a lane for each, all at once; returns when all are restored or given up."""
+        async with self._one_at_a_time:
+            await self._close_all()
+            self.given_up.clear()
+            for partition in partitions:
+                tally = self.tallies.setdefault(partition, Tally())
+                self.lanes[partition] = Lane(self._make(partition, tally), self._ends, self._clock)
+            lanes = list(self.lanes.values())
+            opened = await asyncio.gather(*(lane.open() for lane in lanes), return_exceptions=True)
+            for lane, failure in zip(lanes, opened, strict=True):
+                if failure is None:
+                    lane.start(self._ended)
+                else:
+                    self._ended(lane, failure)
+
+    async def release(self) -> None:
+        """Close every lane after its running transaction; nothing that waits is processed."""
+        for lane in self.lanes.values():
+            lane.ledger.stop_waiting()
+        async with self._one_at_a_time:
+            await self._close_all()
+
+    async def _close_all(self) -> None:
+        lanes, self.lanes = list(self.lanes.values()), {}
+        for result in await asyncio.gather(*(lane.close() for lane in lanes), return_exceptions=True):
+            if isinstance(result, BaseException):
+                self._stop(result)
+
+    def _ended(self, lane: Lane, failure: BaseException) -> None:
+        if isinstance(failure, Fenced | ClockApart):
+            log.warning("partition %s given up: %s", lane.partition, failure)
+            self.given_up[lane.partition] = (self._clock.monotonic(), failure)
+            self.lanes.pop(lane.partition, None)
+            # The others go on; the group will say whose it is.
+            task = asyncio.ensure_future(lane.close())
+            task.add_done_callback(lambda done: done.exception() and self._stop(done.exception()))  # type: ignore[arg-type]
+        else:
+            self._stop(failure)
+
+    def overdue(self, patience_s: float) -> BaseException | None:
+        """Why a partition was given up that is still ours after `patience_s`: then somebody must look."""
+        for since_s, failure in self.given_up.values():
+            if self._clock.monotonic() - since_s > patience_s:
+                return failure
+        return None
+
+    def next_offset(self, partition: int) -> int | None:
+        """Where to read on: after what the ledger processed. None when the partition has no lane."""
+        lane = self.lanes.get(partition)
+        return None if lane is None else lane.ledger.progress.offset + 1
+
+    def read(self, key: bytes) -> bytes | None:
+        """What is committed for a key, sealed; None if there is nothing or it is not ours."""
+        values = (lane.ledger.read(key) for lane in list(self.lanes.values()))
+        return next((value for value in values if value is not None), None)
+
+    def stalled(self, patience_s: float) -> list[int]:
+        """Partitions whose step runs longer than `patience_s`: a hanging disk, broker or bug."""
+        now_s = self._clock.monotonic()
+        return [
+            lane.partition
+            for lane in self.lanes.values()
+            if lane.busy_since_s is not None and now_s - lane.busy_since_s > patience_s
+        ]

@@ -1,0 +1,96 @@
+"""The worker: an ordinary Faust app with one table and one agent; the ledgers do the work behind it."""
+
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import faust
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from connectors.clock import Clock, SystemClock
+from streams import seam, store
+from streams.assignor import CompleteAssignor
+from streams.core import Core
+from streams.delivery import PassedThrough
+from streams.engine import LedgerEngine
+from streams.failpoints import Failpoints
+from streams.metrics import EngineCollector
+from streams.settings import WorkerSettings
+from streams.surface import Surface
+
+
+class WorkerApp(faust.App):
+    """A Faust app that knows its engine, which the transport, the store and the assignor ask."""
+
+    engine: LedgerEngine
+
+
+def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> WorkerApp:
+    """The app, ready to be run by a `faust.Worker`."""
+    seam.register()
+    store.register()
+    brokers = settings.broker.split(",")
+    app = WorkerApp(
+        settings.app,
+        broker_consumer=[f"{seam.SCHEME}://{broker}" for broker in brokers],
+        broker_producer=[f"kafka://{broker}" for broker in brokers],
+        store=f"{store.SCHEME}:",
+        PartitionAssignor=CompleteAssignor,
+        topic_partitions=settings.partitions,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_request_timeout=max(90.0, settings.session_timeout_s),
+        consumer_group_instance_id=_member(settings),
+        canonical_url=f"http://{_member(settings) or 'worker'}:{settings.http_port}",
+        **seam.app_settings(),
+    )
+    failpoints = Failpoints() if settings.test_switch else None
+    engine = app.engine = LedgerEngine(core, settings, clock, failpoints)
+    surface = Surface(engine, _registry(engine), f"{version('saveline')}+{core.version}", failpoints)
+
+    app.Table("cases", partitions=settings.partitions, key_type=bytes, value_type=bytes)
+
+    @app.agent(app.topic(settings.source, schema=PassedThrough()))
+    async def decide_cases(batches: Any) -> None:
+        """Each delivery goes to its partition's ledger, and is acknowledged once it is committed."""
+        async for batch in batches.noack().events():
+            lane = engine.lanes.lanes.get(batch.message.tp.partition)
+            if lane is not None:
+                lane.put(batch.value, batch.ack)
+
+    async def released(*_: Any, **__: Any) -> None:
+        await engine.release()
+
+    async def serve() -> None:
+        await surface.start(settings.http_host, settings.http_port)
+
+    async def watch() -> None:
+        engine.check_given_up()
+
+    app.on_partitions_revoked.connect(released)
+    # Faust sends no revocation when it stops.
+    app.on_before_shutdown.connect(released)
+    app.task(serve)
+    app.timer(interval=1.0)(watch)
+
+    return app
+
+
+def run(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock | None = None) -> None:
+    """Run until a signal ends it; never returns."""
+    app = build(core, settings, clock or SystemClock())
+    faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
+    sys.exit(0)
+
+
+def _member(settings: WorkerSettings) -> str | None:
+    return None if settings.ordinal is None else f"{settings.app}-{settings.ordinal}"
+
+
+def _registry(engine: LedgerEngine) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    registry.register(EngineCollector(engine.lanes))
+    return registry
