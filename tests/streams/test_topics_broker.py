@@ -51,7 +51,7 @@ def test_apply_repairs_what_is_safe_and_lists_the_rest(bootstrap: str) -> None:
     )
     create(bootstrap, events, 3, message_timestamp_type="LogAppendTime", retention_ms="1000")
     create(bootstrap, sms, 2, retention_ms="1000", min_insync_replicas="2")
-    create(bootstrap, changelog, 2)
+    create(bootstrap, changelog, 2, message_timestamp_type="LogAppendTime")
     left = apply(client, wanted)
     assert {str(line).partition(" - ")[0] for line in left} == {
         f"{events}: has 3 partitions instead of 2",
