@@ -142,14 +142,15 @@ class FulfilmentTrigger(Command, frozen=True, kw_only=True):
 
 
 class EvidenceRequest(Command, frozen=True, kw_only=True):
-    """Gather, seal and store the named parts for one decision version."""
+    """Gather, seal and store the named parts for one decision version; `commands` were issued until now."""
 
+    conversation_id: str
     case_id: str
     customer_ref: str
     path: EvidencePath
     parts: tuple[EvidencePart, ...]
     decision: Decision
-    commands: tuple[str, ...] = ()
+    commands: int
     recording_refused: bool = False
     policy: str
     issued_at: datetime
@@ -197,7 +198,6 @@ class CaseChanged(msgspec.Struct, frozen=True, kw_only=True):
     response: ResponseVerdict | None = None
     would_have: tuple[str, ...] = ()
     outcome: str = ""
-    credited: Money | None = None
     rating: int | None = None
     evidence: EvidencePointer | None = None
     written_at: datetime | None = None

@@ -136,8 +136,17 @@ class CustomerFacts(Value, frozen=True, kw_only=True):
     recipient_differs: bool = False
     business: bool = False
     blocked_skus: tuple[str, ...] = ()
-    pilot_share_point: int = 0
+    # Salted hashes of the customer, 0 to 9999: in which share of a pilot and of a holdout one falls.
+    pilot_point: int = 0
     arm_point: int = 0
+
+    def may_use(self, channel: Channel) -> bool:
+        """There is an address, and the customer's contact mode allows the channel."""
+        if channel not in self.channels:
+            return False
+        if self.contact_mode is ContactMode.SMS_ONLY:
+            return channel is Channel.SMS
+        return not (self.contact_mode is ContactMode.NO_VOICE and channel is Channel.VOICE)
 
 
 class Replacement(Value, frozen=True, kw_only=True):

@@ -29,3 +29,9 @@ def trigger_id(decision: str) -> str:
 
 def evidence_id(decision: str) -> str:
     return f"{decision}.e"
+
+
+def command_number(conversation: str, command: str) -> int | None:
+    """Which of this conversation's commands an id names; None for another conversation's."""
+    head, _, tail = command.rpartition(".")
+    return int(tail) if head == conversation and tail.isascii() and tail.isdigit() else None

@@ -1,0 +1,258 @@
+"""What a conversation is: the record of one order, as RocksDB keeps it.
+
+A conversation and its cases are the only mutable records: `decide` works on a copy, which nobody else holds.
+Fields are only ever appended, with defaults, so that an old state is read by a new worker and the other way round.
+"""
+
+import copy
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from schemas.events import Answer, ExceptionAmended, ExceptionRaised
+from schemas.facts import CustomerFacts, Decision, EvidencePointer
+from schemas.words import Arm, CaseState, Channel, CloseReason, Mode, Purpose
+
+RESPONSES_KEPT_MAX = 64
+
+
+class Write(StrEnum):
+    """The write-back of the current decision version: part two of done."""
+
+    NONE = "none"
+    SENT = "sent"
+    VERIFIED = "verified"
+    FAILED = "failed"
+
+
+class Fulfilment(StrEnum):
+    """The trigger of the current decision version: part four of done."""
+
+    NONE = "none"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    DONE = "done"
+
+
+class Proof(StrEnum):
+    """The evidence of the current decision version: part three of done."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    STORED = "stored"
+
+
+class CallState(StrEnum):
+    QUEUED = "queued"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+
+
+class Settled(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """An earlier decision version, and how far it had come."""
+
+    decision: Decision
+    write: Write
+    trigger: Fulfilment
+    proof: Proof
+    evidence: EvidencePointer | None
+    written_at: datetime | None
+    triggered_at: datetime | None
+
+
+class Case(msgspec.Struct, array_like=True, kw_only=True):
+    """Our unit of work for one exception."""
+
+    exception: ExceptionRaised
+    policy: str
+    opened_at: datetime
+    state: CaseState = CaseState.OPEN
+    round: int = 1
+    decision: Decision | None = None
+    # The version before, which stands if the newer one cannot be written.
+    before: "Settled | None" = None
+    versions: int = 0
+    # What the customer was shown, in the order of the keys, and under which letter.
+    offered: tuple[str, ...] = ()
+    letter: str = ""
+    asked: bool = False
+    presented: bool = False
+    late: bool = False
+    # An SMS answer that raises the total waits for one more yes.
+    unconfirmed: Answer | None = None
+    # Authorisation was refused: nothing dearer is offered any more.
+    no_increase: bool = False
+    write: Write = Write.NONE
+    write_attempt: int = 0
+    retry_at: datetime | None = None
+    written_at: datetime | None = None
+    trigger: Fulfilment = Fulfilment.NONE
+    triggered_at: datetime | None = None
+    proof: Proof = Proof.NONE
+    evidence: EvidencePointer | None = None
+    # While a call goes on, the evidence waits for its end, but not for ever.
+    proof_at: datetime | None = None
+    # When silence about the write-back, the trigger or the evidence makes the case stuck.
+    watch_at: datetime | None = None
+    stuck: str = ""
+    # A person took the case: no default is applied meanwhile.
+    taken: bool = False
+    picked: bool = False
+    announced: str = ""
+    refunded_finally: bool = False
+    close_reason: CloseReason = CloseReason.NONE
+    closed_at: datetime | None = None
+    would_have: tuple[str, ...] = ()
+    outcome: str = ""
+    rating: int | None = None
+
+    @property
+    def case_id(self) -> str:
+        return self.exception.exception_id
+
+    @property
+    def version(self) -> int:
+        """The version that stands; 0 while nothing is decided."""
+        return self.decision.version if self.decision is not None else 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is CaseState.OPEN
+
+    @property
+    def is_closed(self) -> bool:
+        return self.state is CaseState.CLOSED
+
+    @property
+    def quantity_short(self) -> int:
+        line = self.exception.line
+        return line.quantity_ordered - line.quantity_available if line is not None else 0
+
+
+class Planned(msgspec.Struct, frozen=True, array_like=True):
+    """A step that is still to come, or runs: `channels`, or `attempts` calls, between two instants."""
+
+    name: str
+    channels: tuple[Channel, ...]
+    attempts: int
+    opens_at: datetime
+    due_at: datetime
+
+    @property
+    def is_voice(self) -> bool:
+        return self.attempts > 0
+
+
+class Call(msgspec.Struct, array_like=True):
+    """The attempt that is under way; `n` is its command's number."""
+
+    n: int
+    state: CallState = CallState.QUEUED
+    sequence: int = -1
+
+
+class Send(msgspec.Struct, frozen=True, array_like=True):
+    """A question that may still be queued somewhere, so that it can be taken back."""
+
+    n: int
+    channel: Channel
+
+
+class Task(msgspec.Struct, frozen=True, array_like=True):
+    """A person was asked to act; about one case, or all."""
+
+    n: int
+    case_id: str
+    reason: str
+
+
+class Notice(msgspec.Struct, frozen=True, array_like=True):
+    """Something to tell about a case; those that fall together become one message."""
+
+    case_id: str
+    purpose: Purpose
+    channel: Channel
+
+
+class Seen(msgspec.Struct, frozen=True, array_like=True):
+    """An exception id that was seen: a repeat is dropped, the same id with other content is not."""
+
+    exception_id: str
+    revision: int
+    fingerprint: int = 0
+
+
+class Conversation(msgspec.Struct, array_like=True, kw_only=True):
+    """All that is said to one customer about one order; one record an order in the table `cases`."""
+
+    order_id: str
+    conversation_id: str
+    customer_ref: str
+    store_id: str
+    opened_at: datetime
+    facts: CustomerFacts
+    mode: Mode = Mode.LIVE
+    arm: Arm = Arm.TREATMENT
+    # Commands counted: the last part of every command id.
+    commands: int = 0
+    cases: list[Case] = []
+    # The escalation clock. The plan's first step runs once `running` is set.
+    gather_until_at: datetime | None = None
+    plan: tuple[Planned, ...] = ()
+    running: bool = False
+    last_dial_at: datetime | None = None
+    # Digital steps that were opened, by name, and what became of the calls.
+    opened_steps: tuple[str, ...] = ()
+    calls: int = 0
+    calls_max: int = 0
+    calls_ended: bool = False
+    call: Call | None = None
+    next_call_at: datetime | None = None
+    sends: tuple[Send, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    # Own knowledge that outranks a contact snapshot made before it.
+    opted_out: tuple[Channel, ...] = ()
+    failed: tuple[Channel, ...] = ()
+    # Channels on which something was sent: whoever was messaged is told of a withdrawal.
+    used: tuple[Channel, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    notice_at: datetime | None = None
+    satisfaction_at: datetime | None = None
+    satisfaction_until_at: datetime | None = None
+    invited: bool = False
+    spoke: bool = False
+    recorded: bool = False
+    recording_refused: bool = False
+    # Across the order's conversations: what repeats are told apart by.
+    seen: tuple[Seen, ...] = ()
+    responses: tuple[int, ...] = ()
+    withdrawn: tuple[Seen, ...] = ()
+    early: tuple[ExceptionAmended, ...] = ()
+    remove_at: datetime | None = None
+    # The one live deadline, read from the state after every event; one of another version does nothing.
+    due_at: datetime | None = None
+    due_version: int = 0
+
+    def copied(self) -> "Conversation":
+        """A copy that may be moved: everything below the cases is frozen."""
+        fresh = copy.copy(self)
+        fresh.cases = [copy.copy(case) for case in self.cases]
+        fresh.call = copy.copy(self.call)
+        return fresh
+
+    @property
+    def open_cases(self) -> list[Case]:
+        """The undecided ones, worst deadline first."""
+        found = [case for case in self.cases if case.state is CaseState.OPEN]
+        if len(found) > 1:
+            found.sort(key=lambda case: (case.exception.fulfilment_deadline_at, case.case_id))
+        return found
+
+    @property
+    def is_closed(self) -> bool:
+        return all(case.state is CaseState.CLOSED for case in self.cases)
+
+    def case(self, case_id: str) -> Case | None:
+        return next((case for case in self.cases if case.case_id == case_id), None)

@@ -1,0 +1,522 @@
+"""The heart: `decide(conversation, event, now, rules) -> (conversation, effects)`.
+
+Everything that moves a conversation is here or called from here. An event that no longer applies changes nothing:
+redelivery and late timers are normal, so they are answers, not errors. Timers are never cancelled: the next wake-up
+is read from the state, and a late one names a version already left. Nothing is read but the arguments.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import assert_never
+
+import msgspec
+
+from schemas.commands import Effect
+from schemas.events import (
+    CaseEvent,
+    ConsentChanged,
+    ContactChanged,
+    Credited,
+    Delivered,
+    EvidenceStored,
+    ExceptionAccepted,
+    ExceptionAmended,
+    ExceptionRaised,
+    ExceptionWithdrawn,
+    LinePicked,
+    OrderCancelled,
+    OrderCompleted,
+    ReceiptReceived,
+    RefusedAtDoor,
+    ResponseReceived,
+    TriggerReceived,
+    WriteBackReceived,
+)
+from schemas.facts import CustomerFacts
+from schemas.ids import conversation_id
+from schemas.words import (
+    Actor,
+    Arm,
+    CloseReason,
+    HoldState,
+    Kind,
+    Mode,
+    Resolution,
+    WithdrawalReason,
+)
+from state import escalation, news, receipts, voices
+from state.conversation import RESPONSES_KEPT_MAX, Case, Conversation, Seen
+from state.offers import admissible
+from state.pricing import rescaled
+from state.ranking import is_own_choice
+from state.rules import Rules
+from state.settlement import (
+    apply_default,
+    apply_upstream_default,
+    close,
+    progressed,
+    request_evidence,
+    settle,
+    stick,
+    substitute,
+    tell,
+    write_back,
+)
+from state.turn import QuarantineRecord, Turn
+from state.wakeups import next_due, wakeups
+
+# Remembered withdrawals and amendments of orders that never got an exception.
+FORGOTTEN_AFTER = timedelta(days=7)
+EARLY_MAX = 16
+FIRED_MAX = 200
+NEVER_HOLDOUT = frozenset({Kind.RECALLED, Kind.AGE_CHECK_FAILED, Kind.DRIVER_WAITING})
+"""Kinds whose customers are always treated: the harm of not asking is not only money."""
+
+
+class Deadline(msgspec.Struct, frozen=True, array_like=True):
+    """The one live deadline of a conversation fell due; `version` tells whether it still is that one."""
+
+    due_at: datetime
+    version: int
+
+
+Result = tuple[Conversation | None, list[Effect | QuarantineRecord]]
+
+
+def decide(
+    conversation: Conversation | None, event: CaseEvent | Deadline, now: datetime, rules: Rules
+) -> Result:
+    """Move a conversation by one event, and say what is asked of others.
+
+    `conversation` is None for an order without a record, and in the result where the record is to be removed; it is
+    returned as the same object where nothing changed. `now` is the event's instant on the broker's clock, aware UTC,
+    and never earlier than before. Raises nothing for any event in any order.
+    """
+    if conversation is None:
+        conversation = _record_for(event, now)
+        if conversation is None:
+            return None, []
+    elif isinstance(event, Deadline) and event.version != conversation.due_version:
+        return conversation, []
+    turn = Turn(conversation.copied(), now, rules)
+    if isinstance(event, Deadline):
+        if _wake(turn):
+            return None, turn.effects
+    elif not _apply(turn, event):
+        return conversation if conversation.cases or conversation.seen else turn.conversation, turn.effects
+    escalation.replanned(turn)
+    moved, effects = turn.finish()
+    due_at = next_due(moved, rules)
+    if due_at != moved.due_at:
+        moved.due_at = due_at
+        moved.due_version += 1
+    return moved, effects
+
+
+def _record_for(event: CaseEvent | Deadline, now: datetime) -> Conversation | None:
+    """A record begins with an exception, or with what must be remembered until its exception arrives."""
+    match event:
+        case ExceptionAccepted():
+            facts = event.facts
+        case ExceptionWithdrawn() | ExceptionAmended():
+            facts = CustomerFacts()
+        case _:
+            return None
+    return Conversation(
+        order_id=event.order_id,
+        conversation_id="",
+        customer_ref="",
+        store_id="",
+        opened_at=now,
+        facts=facts,
+        remove_at=now + FORGOTTEN_AFTER,
+    )
+
+
+def _apply(turn: Turn, event: CaseEvent) -> bool:
+    """Whether the event changed anything."""
+    match event:
+        case ExceptionAccepted():
+            return _opens(turn, event)
+        case ExceptionAmended():
+            return _amends(turn, event)
+        case ExceptionWithdrawn():
+            return _withdraws(turn, event)
+        case ResponseReceived():
+            return _is_new(turn, event.event_id) and voices.hear(turn, event)
+        case ReceiptReceived():
+            return receipts.of_channel(turn, event)
+        case WriteBackReceived():
+            return receipts.of_write_back(turn, event)
+        case TriggerReceived():
+            return receipts.of_trigger(turn, event)
+        case EvidenceStored():
+            return receipts.of_evidence(turn, event)
+        case ContactChanged():
+            return _contact(turn, event)
+        case ConsentChanged():
+            return voices.consent(turn, event)
+        case LinePicked():
+            return _picked(turn, event)
+        case OrderCancelled():
+            return _cancelled(turn)
+        case Delivered() | RefusedAtDoor() | Credited() | OrderCompleted():
+            return _outcome(turn, event)
+        case _:
+            assert_never(event)
+
+
+def _is_new(turn: Turn, event_id: str) -> bool:
+    """Responses are told apart by their id; the last 64 are remembered."""
+    mark = int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big") >> 1
+    conversation = turn.conversation
+    if not conversation.cases or mark in conversation.responses:
+        return False
+    conversation.responses = (*conversation.responses[1 - RESPONSES_KEPT_MAX :], mark)
+    return True
+
+
+def _fingerprint(exception: ExceptionRaised) -> int:
+    """What an exception says, whatever event carried it."""
+    content = msgspec.msgpack.encode(msgspec.structs.replace(exception, event_id=""))
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") >> 1
+
+
+def _opens(turn: Turn, event: ExceptionAccepted) -> bool:
+    conversation, exception = turn.conversation, event.exception
+    mark = _fingerprint(exception)
+    seen = next((s for s in conversation.seen if s.exception_id == exception.exception_id), None)
+    if seen is not None:
+        if exception.revision > seen.revision:
+            return _raised_again(turn, event, mark)
+        if exception.revision == seen.revision and mark != seen.fingerprint:
+            turn.effects.append(
+                QuarantineRecord((f"id_reused: {exception.exception_id} was seen with other content",))
+            )
+        return False
+    try:
+        policy = turn.rules.shelf.choose(exception)
+    except LookupError as error:
+        turn.effects.append(QuarantineRecord((f"no_policy: {error}",)))
+        return False
+    if not conversation.cases or conversation.is_closed:
+        _begin(turn, event)
+    conversation.seen = (*conversation.seen, Seen(exception.exception_id, exception.revision, mark))
+    conversation.facts = event.facts
+    if not any(case.is_open for case in conversation.cases):
+        escalation.begin_afresh(conversation)
+    case = Case(
+        exception=exception, policy=policy.key, opened_at=turn.now, round=_round(conversation, exception)
+    )
+    conversation.cases = [*conversation.cases, case]
+    conversation.remove_at = None
+    if exception.kind in NEVER_HOLDOUT or event.facts.allergens:
+        conversation.arm = Arm.TREATMENT
+    turn.touch(case)
+    _catch_up(turn, case)
+    if case.is_open:
+        _first_move(turn, case)
+    return True
+
+
+def _begin(turn: Turn, event: ExceptionAccepted) -> None:
+    """A conversation opens: its id, its customer, its arm and mode; repeats of older ones stay remembered."""
+    conversation, exception, facts = turn.conversation, event.exception, event.facts
+    policy = turn.rules.shelf.choose(exception)
+    conversation.conversation_id = conversation_id(exception.order_id, exception.exception_id)
+    conversation.customer_ref = exception.customer_ref
+    conversation.store_id = exception.store_id
+    conversation.opened_at = turn.now
+    conversation.commands = 0
+    conversation.notices, conversation.notice_at = (), None
+    conversation.satisfaction_at = conversation.satisfaction_until_at = None
+    conversation.invited = conversation.spoke = conversation.recorded = conversation.recording_refused = False
+    conversation.used, conversation.failed, conversation.sends, conversation.tasks = (), (), (), ()
+    conversation.call = None
+    piloted = exception.store_id in policy.pilot.stores and facts.pilot_point < policy.pilot.share_per_10000
+    outside = policy.mode is Mode.PILOT and not piloted
+    conversation.mode = Mode.SHADOW if outside else policy.mode
+    held_out = facts.arm_point < policy.holdout_share_per_10000
+    conversation.arm = Arm.HOLDOUT if held_out else Arm.TREATMENT
+
+
+def _round(conversation: Conversation, exception: ExceptionRaised) -> int:
+    """A substitute that failed in turn is the next round of the same wish."""
+    earlier = conversation.case(exception.supersedes) if exception.supersedes else None
+    return earlier.round + 1 if earlier is not None else 1
+
+
+def _catch_up(turn: Turn, case: Case) -> None:
+    """What arrived before its exception takes effect now."""
+    conversation = turn.conversation
+    gone = next((s for s in conversation.withdrawn if s.exception_id == case.case_id), None)
+    if gone is not None and gone.revision >= case.exception.revision:
+        close(turn, case, CloseReason.WITHDRAWN)
+    for amended in [a for a in conversation.early if a.exception_id == case.case_id]:
+        if amended.revision > case.exception.revision:
+            _amend(turn, case, amended)
+    conversation.early = tuple([a for a in conversation.early if a.exception_id != case.case_id])
+
+
+def _first_move(turn: Turn, case: Case) -> None:
+    """Decide at once where there is nothing to ask; else start the clock."""
+    conversation, facts = turn.conversation, turn.conversation.facts
+    policy = turn.policy_of(case)
+    if conversation.arm is Arm.HOLDOUT:
+        apply_upstream_default(turn, case)
+        return
+    options, _ = admissible(turn, case)
+    line = case.exception.line
+    own = next((o for o, _ in options if line is not None and is_own_choice(o, line, facts)), None)
+    # A wish that was stored is not asked for again, unless it would cost more than what was ordered.
+    if own is not None and not policy.default.at_once and dict(options)[own].dearer_minor <= 0:
+        settle(turn, case, substitute(turn, case, own, Actor.STORED_PREFERENCE, Resolution.SUBSTITUTED))
+        tell(turn, case, news.ANNOUNCED)
+    elif not options and not case.exception.refund_allowed:
+        stick(turn, case, "no option is admissible, and no refund is allowed")
+    elif not options or policy.default.at_once or case.round > policy.options.rounds_max:
+        apply_default(turn, case)
+    elif turn.limit_at(case) <= turn.now:
+        case.late = True
+        apply_default(turn, case)
+    else:
+        escalation.gather(turn, case)
+        turn.replan = True
+        escalation.replanned(turn)
+        if case.is_open:
+            turn.hold(case, HoldState.ASKING)
+
+
+def _raised_again(turn: Turn, event: ExceptionAccepted, mark: int) -> bool:
+    """The whole exception once more with a higher revision: an amendment in full."""
+    conversation, fresh = turn.conversation, event.exception
+    conversation.seen = tuple(
+        [
+            Seen(s.exception_id, fresh.revision, mark) if s.exception_id == fresh.exception_id else s
+            for s in conversation.seen
+        ]
+    )
+    case = conversation.case(fresh.exception_id)
+    if case is None or case.is_closed:
+        return True
+    available = fresh.line.quantity_available if fresh.line is not None else None
+    amended = ExceptionAmended(
+        event_id=event.event_id,
+        order_id=event.order_id,
+        exception_id=fresh.exception_id,
+        revision=fresh.revision,
+        fulfilment_deadline_at=fresh.fulfilment_deadline_at,
+        picked_until_at=fresh.picked_until_at,
+        quantity_available=available,
+        options=fresh.options,
+        occurred_at=fresh.occurred_at,
+    )
+    _amend(turn, case, amended)
+    return True
+
+
+def _amends(turn: Turn, event: ExceptionAmended) -> bool:
+    conversation = turn.conversation
+    case = conversation.case(event.exception_id)
+    if case is None:
+        known = any(s.exception_id == event.exception_id for s in conversation.seen)
+        if known or event in conversation.early:
+            return False
+        conversation.early = (*conversation.early, event)[-EARLY_MAX:]
+        return True
+    if case.is_closed or event.revision <= case.exception.revision:
+        return False
+    _amend(turn, case, event)
+    return True
+
+
+def _amend(turn: Turn, case: Case, event: ExceptionAmended) -> None:
+    """The newer facts; a decision that stands is left alone, an open question is asked anew where it changed."""
+    old = case.exception
+    line = old.line
+    if line is not None and event.quantity_available is not None:
+        line = msgspec.structs.replace(
+            line, quantity_available=min(event.quantity_available, line.quantity_ordered)
+        )
+    options = event.options
+    if options is None:
+        options = (
+            rescaled(old.options, case.quantity_short, line.quantity_ordered - line.quantity_available)
+            if line is not None
+            else old.options
+        )
+    case.exception = msgspec.structs.replace(
+        old,
+        revision=event.revision,
+        line=line,
+        options=options,
+        fulfilment_deadline_at=event.fulfilment_deadline_at or old.fulfilment_deadline_at,
+        picked_until_at=event.picked_until_at or old.picked_until_at,
+    )
+    turn.touch(case)
+    if not case.is_open:
+        return
+    if line is not None and line.quantity_available >= line.quantity_ordered:
+        _found(turn, case)
+        return
+    if case.exception.options != old.options or line != old.line:
+        if not admissible(turn, case)[0]:
+            apply_default(turn, case)
+            return
+        if case.asked:
+            case.asked = False
+            escalation.gather(turn, case)
+    turn.replan = True
+    escalation.replanned(turn)
+    if case.is_open:
+        turn.hold(case, HoldState.ASKING)
+
+
+def _withdraws(turn: Turn, event: ExceptionWithdrawn) -> bool:
+    conversation = turn.conversation
+    case = conversation.case(event.exception_id)
+    if case is None:
+        if any(s.exception_id == event.exception_id for s in (*conversation.withdrawn, *conversation.seen)):
+            return False
+        conversation.withdrawn = (*conversation.withdrawn, Seen(event.exception_id, event.revision))
+        return True
+    if case.is_closed or event.revision < case.exception.revision:
+        return False
+    if event.reason is WithdrawalReason.PICKED:
+        return _pick(turn, case)
+    if event.reason is WithdrawalReason.CANCELLED:
+        close(turn, case, CloseReason.CANCELLED)
+        return True
+    if case.is_open:
+        _found(turn, case)
+        return True
+    # Found too late: the decision may already be written, and it is what the customer was told.
+    return False
+
+
+def _found(turn: Turn, case: Case) -> None:
+    """The article is there after all: told once to whoever was messaged."""
+    close(turn, case, CloseReason.WITHDRAWN)
+    if case.asked:
+        tell(turn, case, news.WITHDRAWN)
+
+
+def _picked(turn: Turn, event: LinePicked) -> bool:
+    concerned = [
+        case
+        for case in turn.conversation.cases
+        if case.exception.line is not None
+        and case.exception.line.line_id == event.line_id
+        and not case.is_closed
+    ]
+    moved = [_pick(turn, case) for case in concerned]
+    return any(moved)
+
+
+def _pick(turn: Turn, case: Case) -> bool:
+    """Picked: an open question is void, and a decision can no longer be changed."""
+    if case.picked:
+        return False
+    case.picked = True
+    if case.is_open:
+        close(turn, case, CloseReason.PICKED)
+        if case.asked:
+            tell(turn, case, news.WITHDRAWN)
+    else:
+        progressed(turn, case)
+    return True
+
+
+def _cancelled(turn: Turn) -> bool:
+    living = [case for case in turn.conversation.cases if not case.is_closed]
+    for case in living:
+        close(turn, case, CloseReason.CANCELLED)
+    turn.conversation.satisfaction_at = None
+    return bool(living)
+
+
+def _outcome(turn: Turn, event: Delivered | RefusedAtDoor | Credited | OrderCompleted) -> bool:
+    """What became of the order: shown in the register; the delivery starts the wait for one invitation."""
+    conversation = turn.conversation
+    changed = isinstance(event, Delivered | OrderCompleted) and news.plan_invitation(turn, event.occurred_at)
+    if isinstance(event, OrderCompleted):
+        return changed
+    word = {Delivered: "delivered", RefusedAtDoor: "refused", Credited: "credited"}[type(event)]
+    for case in conversation.cases:
+        line = case.exception.line
+        if line is not None and line.line_id == event.line_id and case.outcome != word:
+            case.outcome = word
+            turn.touch(case)
+            changed = True
+    return changed
+
+
+def _contact(turn: Turn, event: ContactChanged) -> bool:
+    conversation = turn.conversation
+    if not conversation.cases or conversation.is_closed or event.facts == conversation.facts:
+        return False
+    if event.facts.channels != conversation.facts.channels:
+        # Another address may work where the old one did not.
+        conversation.failed = ()
+    conversation.facts = event.facts
+    turn.replan = True
+    return True
+
+
+def _wake(turn: Turn) -> bool:
+    """Fire everything that is due, in the order of time; whether the record is to be removed."""
+    conversation = turn.conversation
+    for _ in range(FIRED_MAX):
+        due = [wakeup for wakeup in wakeups(conversation, turn.rules) if wakeup.at <= turn.now]
+        if not due:
+            return False
+        first = min(due, key=lambda wakeup: wakeup.at)
+        if first.what == "remove":
+            return _removed(turn)
+        _fire(turn, first.what, conversation.case(first.case_id) if first.case_id else None)
+    raise RuntimeError(f"{conversation.order_id}: the clock does not come to rest")
+
+
+def _fire(turn: Turn, what: str, case: Case | None) -> None:
+    conversation = turn.conversation
+    match what:
+        case "clock":
+            escalation.clock_fires(turn)
+        case "call":
+            escalation.dial(turn)
+        case "notice":
+            news.spread(turn)
+        case "invite":
+            news.invite(turn)
+        case "limit" if case is not None and case.taken:
+            stick(turn, case, "a person took the case and let its deadline pass")
+        case "limit" if case is not None:
+            case.late = not case.asked
+            apply_default(turn, case)
+            escalation.replanned(turn)
+        case "retry" if case is not None:
+            write_back(turn, case)
+        case "proof" if case is not None:
+            request_evidence(turn, case)
+        case "watch" if case is not None:
+            receipts.silence(turn, case)
+        case "close" if case is not None:
+            progressed(turn, case)
+        case _:
+            raise RuntimeError(f"{conversation.order_id}: nothing is known of a wake-up {what}")
+
+
+def _removed(turn: Turn) -> bool:
+    """After the retention: the record goes; what was stuck all the while is closed as that."""
+    conversation = turn.conversation
+    conversation.remove_at = None
+    if any(not case.is_closed and not case.stuck for case in conversation.cases):
+        return False
+    for case in conversation.cases:
+        if not case.is_closed:
+            close(turn, case, CloseReason.STUCK)
+    turn.finish()
+    return True
+
+
+__all__ = ["Deadline", "QuarantineRecord", "decide"]

@@ -1,0 +1,187 @@
+"""The gate: may this option be offered to, and accepted from, this customer? Pure, and it says every reason.
+
+It runs on intake, on every rendering, on the answer, and again before write-back.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from schemas.events import ExceptionRaised
+from schemas.facts import Component, CustomerFacts, Delivery, Line, Option
+from schemas.words import Contents, Group, Kind, OptionKind
+from state.policy import Policy
+from state.pricing import dearer_minor, pieces
+from state.quiet import zone_named
+from state.rules import Conditions
+
+UNATTENDED = frozenset({OptionKind.SAFE_PLACE, OptionKind.NEIGHBOUR, OptionKind.LOCKER})
+# Goods are handed over in person at these, so that age and opening hours count.
+HANDED_OVER = frozenset(
+    {OptionKind.REDELIVER, OptionKind.PICKUP, OptionKind.INSTRUCTIONS, OptionKind.ADDRESS_CHANGE}
+)
+
+
+class Pricing(StrEnum):
+    """How the price of an admissible option is treated."""
+
+    NOT_DEARER = "not_dearer"
+    OLD_PRICE = "old_price"
+    NEW_PRICE = "new_price"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Admissible when `reasons` is empty; `dearer_minor` is the difference to what it replaces."""
+
+    reasons: tuple[str, ...]
+    pricing: Pricing = Pricing.NOT_DEARER
+    dearer_minor: int = 0
+
+    @property
+    def is_admissible(self) -> bool:
+        return not self.reasons
+
+
+class Question(msgspec.Struct, frozen=True):
+    """For whom, when and for how many pieces the gate is asked."""
+
+    exception: ExceptionRaised
+    facts: CustomerFacts
+    policy: Policy
+    conditions: Conditions
+    now: datetime
+    units: int
+    # What the order's other decisions have already added to its total.
+    order_delta_minor: int = 0
+    no_increase: bool = False
+
+
+def judge(option: Option, question: Question) -> Verdict:
+    """Every reason against the option, and how its price is treated."""
+    if option.kind is OptionKind.SUBSTITUTE:
+        return _substitute(option, question)
+    reasons = [*_reserved(option, question), *_delivery(option, question)]
+    fee_minor = option.fee.minor if option.fee is not None else 0
+    pricing, too_dear = _priced(fee_minor, question)
+    return Verdict(tuple(reasons + too_dear), pricing, fee_minor)
+
+
+def _substitute(option: Option, question: Question) -> Verdict:
+    exception, facts = question.exception, question.facts
+    line = exception.line
+    if line is None:
+        return Verdict(("there is no line to substitute",))
+    short = line.quantity_ordered - line.quantity_available
+    reasons = _reserved(option, question)
+    if facts.never_substitute:
+        reasons.append("the customer wants no substitutes")
+    if not option.components:
+        reasons.append("it names no product")
+    for component in option.components:
+        reasons += _component(component, line, question, short)
+    dearer = dearer_minor(option, line, question.units, short)
+    pricing, too_dear = _priced(dearer, question)
+    return Verdict(tuple(reasons + too_dear), pricing, dearer)
+
+
+def _component(component: Component, line: Line, question: Question, short: int) -> list[str]:
+    exception, facts = question.exception, question.facts
+    wanted, offered = line.attributes, component.attributes
+    name = component.name
+    reasons = []
+    if component.sku in question.conditions.blocked_skus or component.sku in facts.blocked_skus:
+        reasons.append(f"{name} is blocked")
+    if exception.kind is Kind.RECALLED and component.sku == line.sku:
+        reasons.append(f"{name} is what was recalled")
+    if facts.allergens:
+        if not offered.allergens_known:
+            reasons.append(f"the allergens of {name} are unknown, and the customer named some to avoid")
+        harmful = sorted(set(facts.allergens) & set(offered.allergens))
+        if harmful:
+            reasons.append(f"{name} contains {', '.join(harmful)}, which the customer avoids")
+    if offered.age_class > wanted.age_class:
+        reasons.append(f"{name} is for ages from {offered.age_class}, the original from {wanted.age_class}")
+    if wanted.dietary:
+        lost = [mark for mark in wanted.dietary if mark not in offered.dietary]
+        if lost:
+            reasons.append(f"{name} is not {', '.join(lost)}, and the original was")
+    if component.unit_price.currency != exception.order_total.currency:
+        reasons.append(f"{name} is priced in {component.unit_price.currency}")
+    if pieces(component, question.units, short) > component.quantity_max:
+        reasons.append(f"only {component.quantity_max} of {name} can be had")
+    return reasons
+
+
+def _reserved(option: Option, question: Question) -> list[str]:
+    until_at = option.reserved_until_at
+    if until_at is None:
+        return []
+    margin = timedelta(milliseconds=question.policy.timing.reservation_margin_ms)
+    return ["its stock reservation has ended"] if until_at - margin <= question.now else []
+
+
+def _priced(dearer: int, question: Question) -> tuple[Pricing, list[str]]:
+    """Not dearer; else ours to absorb; else within the customer's cap on the order's total; else too dear."""
+    if dearer <= 0:
+        return Pricing.NOT_DEARER, []
+    if dearer <= question.policy.price.absorb_max_minor:
+        return Pricing.OLD_PRICE, []
+    own_cap = question.facts.price_cap
+    cap_minor = question.policy.price.cap_minor
+    if own_cap is not None and own_cap.currency == question.exception.order_total.currency:
+        cap_minor = max(cap_minor, own_cap.minor)
+    if question.no_increase:
+        return Pricing.NEW_PRICE, ["a higher price could not be authorised"]
+    if dearer + max(question.order_delta_minor, 0) > cap_minor:
+        return Pricing.NEW_PRICE, [f"it is dearer by {dearer} than the {cap_minor} that may be added"]
+    return Pricing.NEW_PRICE, []
+
+
+def _delivery(option: Option, question: Question) -> list[str]:
+    delivery, now = question.exception.delivery, question.now
+    reasons = []
+    if option.kind in UNATTENDED:
+        forbidden = [c.value for c in delivery.contains if c in question.policy.options.unattended_never]
+        if forbidden:
+            reasons.append(f"goods may not be left unattended: {', '.join(forbidden)}")
+    if option.slot_from_at is not None and option.slot_from_at <= now and option.kind is OptionKind.REDELIVER:
+        reasons.append("its slot has begun")
+    handed_at = option.slot_until_at or option.slot_from_at or now
+    if delivery.cold_chain_until_at is not None and handed_at > delivery.cold_chain_until_at:
+        reasons.append("the cold chain would not hold until then")
+    if Contents.AGE_RESTRICTED in delivery.contains and option.kind in HANDED_OVER:
+        start_at = option.slot_from_at or now
+        if not (_on_sale(delivery, start_at) and _on_sale(delivery, handed_at)):
+            reasons.append("age-restricted goods may not be handed over at that hour")
+    return reasons
+
+
+def _on_sale(delivery: Delivery, at: datetime) -> bool:
+    """Within the local hours of sale; without hours, always."""
+    if not (delivery.sale_from and delivery.sale_until):
+        return True
+    zone = zone_named(delivery.zone)
+    clock = at.astimezone(zone).strftime("%H:%M") if zone is not None else ""
+    if zone is None:
+        # Hours without a zone cannot be checked, so they are taken for closed.
+        return False
+    if delivery.sale_from <= delivery.sale_until:
+        return delivery.sale_from <= clock <= delivery.sale_until
+    return clock >= delivery.sale_from or clock <= delivery.sale_until
+
+
+def may_be_default(option: Option, question: Question) -> bool:
+    """Whether a stored preference may take it unasked: nothing dearer, nothing delicate, nothing new."""
+    line = question.exception.line
+    verdict = judge(option, question)
+    if line is None or not verdict.is_admissible or verdict.dearer_minor > 0 or Group.GIFT in line.groups:
+        return False
+    wanted = line.attributes
+    for component in option.components:
+        offered = component.attributes
+        delicate = offered.medicine or offered.infant or offered.age_class > 0
+        new_allergens = not offered.allergens_known or set(offered.allergens) - set(wanted.allergens)
+        if delicate or new_allergens:
+            return False
+    return not (wanted.medicine or wanted.infant or wanted.age_class > 0)

@@ -1,0 +1,112 @@
+"""What the customer is told afterwards: confirmations, defaults, withdrawals, and one invitation to rate us."""
+
+from datetime import datetime, timedelta
+
+from schemas.words import Actor, Channel, Purpose
+from state.conversation import Case
+from state.offers import letter_all, offer
+from state.policy import DIGITAL
+from state.quiet import opens_at
+from state.turn import NEWS_VALID, Turn
+
+# A stored preference was followed: told like a default, but it is the customer's own decision.
+ANNOUNCED = Purpose.DEFAULT
+WITHDRAWN = Purpose.WITHDRAWAL
+
+# Where a confirmation goes, by the channel that the answer came on; the first that can be used.
+_CONFIRMED_ON: dict[Channel, tuple[Channel, ...]] = {
+    Channel.SMS: (Channel.SMS, Channel.PUSH, Channel.EMAIL),
+    Channel.VOICE: (Channel.SMS, Channel.EMAIL, Channel.PUSH),
+    Channel.PERSON: (Channel.SMS, Channel.EMAIL, Channel.PUSH),
+}
+_ELSE = (Channel.PUSH, Channel.EMAIL, Channel.SMS)
+
+
+def spread(turn: Turn) -> None:
+    """Everything that waited to be told: one message for each purpose and channel."""
+    conversation = turn.conversation
+    notices, conversation.notices, conversation.notice_at = conversation.notices, (), None
+    groups: dict[tuple[Purpose, Channel], list[Case]] = {}
+    for notice in notices:
+        case = conversation.case(notice.case_id)
+        if case is not None:
+            groups.setdefault((notice.purpose, notice.channel), []).append(case)
+    for (purpose, origin), cases in groups.items():
+        channels = _channels(turn, purpose, origin, cases)
+        _announced(turn, purpose, cases, channels)
+        changeable = [case for case in cases if not case.is_closed]
+        letter_all(turn)
+        offers = (
+            tuple([offer(turn, case) for case in changeable]) if purpose is not Purpose.WITHDRAWAL else ()
+        )
+        for channel in channels:
+            turn.send(
+                channel,
+                purpose,
+                cases,
+                offers=offers,
+                not_after_at=turn.now + NEWS_VALID,
+                silent=_quiet(turn, cases),
+            )
+
+
+def _channels(turn: Turn, purpose: Purpose, origin: Channel, cases: list[Case]) -> tuple[Channel, ...]:
+    usable = turn.digital_channels()
+    if purpose is Purpose.DEFAULT:
+        # News that nobody asked for does not ring at night, unless nothing else would tell it.
+        gentle = tuple([channel for channel in usable if channel is not Channel.SMS])
+        return gentle if gentle and _quiet(turn, cases) else usable
+    if purpose is Purpose.WITHDRAWAL:
+        used = tuple([channel for channel in usable if channel in turn.conversation.used])
+        return used or usable[:1]
+    return tuple([channel for channel in _CONFIRMED_ON.get(origin, _ELSE) if channel in usable][:1])
+
+
+def _quiet(turn: Turn, cases: list[Case]) -> bool:
+    case = cases[0]
+    return opens_at(turn.policy_of(case), case.exception, turn.conversation.facts, turn.now) > turn.now
+
+
+def _announced(turn: Turn, purpose: Purpose, cases: list[Case], channels: tuple[Channel, ...]) -> None:
+    """How a default was announced is part of the case; not at all is said as well."""
+    if purpose is not Purpose.DEFAULT:
+        return
+    words = ",".join(channels) or "not_possible"
+    for case in cases:
+        case.announced = "shadow" if turn.is_shadow else words
+        turn.touch(case)
+
+
+def plan_invitation(turn: Turn, delivered_at: datetime) -> bool:
+    """One invitation, some hours after the delivery, to customers who decided something themselves."""
+    conversation = turn.conversation
+    if conversation.invited or conversation.satisfaction_at is not None or not conversation.cases:
+        return False
+    policy = turn.policy_of(conversation.cases[0])
+    decided = any(
+        case.decision is not None and case.decision.actor in (Actor.CUSTOMER, Actor.DELEGATE)
+        for case in conversation.cases
+    )
+    if not policy.satisfaction.invite or not decided:
+        return False
+    conversation.satisfaction_at = delivered_at + timedelta(milliseconds=policy.satisfaction.after_ms)
+    conversation.satisfaction_until_at = delivered_at + timedelta(milliseconds=policy.satisfaction.until_ms)
+    return True
+
+
+def invite(turn: Turn) -> None:
+    """Invite now, or after the quiet hours, or not at all."""
+    conversation = turn.conversation
+    case = conversation.cases[0]
+    until_at = conversation.satisfaction_until_at
+    may_at = opens_at(turn.policy_of(case), case.exception, conversation.facts, turn.now)
+    conversation.satisfaction_at = None
+    if until_at is None or may_at >= until_at:
+        return
+    if may_at > turn.now:
+        conversation.satisfaction_at = may_at
+        return
+    channel = next((c for c in (*conversation.used, *DIGITAL) if c in turn.digital_channels()), None)
+    conversation.invited = True
+    if channel is not None and not conversation.opted_out:
+        turn.send(channel, Purpose.SATISFACTION, [case], not_after_at=until_at)

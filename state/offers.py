@@ -1,0 +1,135 @@
+"""What is put before the customer for one case: admissible options, best first, with keys, prices and totals."""
+
+from schemas.commands import OfferedCase, OfferedOption, RefusedOption
+from schemas.facts import Money, Option
+from schemas.words import Group, OptionKind
+from state.conversation import Case
+from state.gate import Pricing, Question, Verdict, judge
+from state.pricing import content_of
+from state.ranking import ranked, why
+from state.turn import Turn
+
+
+def question(turn: Turn, case: Case, units: int) -> Question:
+    """What the gate is asked about so many pieces of this case, now."""
+    return Question(
+        exception=case.exception,
+        facts=turn.conversation.facts,
+        policy=turn.policy_of(case),
+        conditions=turn.rules.conditions,
+        now=turn.now,
+        units=units,
+        order_delta_minor=turn.order_delta_minor(case) if len(turn.conversation.cases) > 1 else 0,
+        no_increase=case.no_increase,
+    )
+
+
+def admissible(turn: Turn, case: Case) -> tuple[list[tuple[Option, Verdict]], tuple[RefusedOption, ...]]:
+    """The options that may be offered, best first, and the others with every reason."""
+    asked = question(turn, case, case.quantity_short)
+    verdicts = {option.option_id: judge(option, asked) for option in case.exception.options}
+    refused = tuple(
+        [
+            RefusedOption(option_id=option_id, reasons=verdict.reasons)
+            for option_id, verdict in verdicts.items()
+            if verdict.reasons
+        ]
+    )
+    turn.refused[case.case_id] = refused
+    good = [option for option in case.exception.options if not verdicts[option.option_id].reasons]
+    ordered = ranked(good, case.exception.line, turn.conversation.facts)
+    return [(option, verdicts[option.option_id]) for option in ordered], refused
+
+
+def offer(turn: Turn, case: Case) -> OfferedCase:
+    """What is shown for a case; remembers under which key each option stands."""
+    options, refused = admissible(turn, case)
+    policy = turn.policy_of(case)
+    shown = options[: policy.options.shown_max]
+    case.offered = tuple([option.option_id for option, _ in shown])
+    exception = case.exception
+    line = exception.line
+    hidden = _hides_contents(turn, case)
+    delta_minor = turn.order_delta_minor(case)
+    return OfferedCase(
+        case_id=case.case_id,
+        letter=case.letter,
+        kind=exception.kind,
+        decision_version=case.version,
+        line_name=line.name if line is not None and not hidden else "",
+        quantity_short=case.quantity_short,
+        options=tuple(
+            [
+                _shown(case, option, verdict, key, delta_minor, turn)
+                for key, (option, verdict) in enumerate(shown, 1)
+            ]
+        ),
+        more=len(options) - len(shown),
+        refused=refused,
+        refund_allowed=exception.refund_allowed,
+        standing=case.decision,
+        gift=hidden,
+    )
+
+
+def _hides_contents(turn: Turn, case: Case) -> bool:
+    """Whoever receives a gift never hears what is in it, nor its price."""
+    line = case.exception.line
+    return line is not None and Group.GIFT in line.groups and turn.conversation.facts.recipient_differs
+
+
+def _shown(
+    case: Case, option: Option, verdict: Verdict, key: int, delta_minor: int, turn: Turn
+) -> OfferedOption:
+    exception = case.exception
+    currency = exception.order_total.currency
+    short = case.quantity_short
+    paid_minor = 0 if verdict.pricing is Pricing.OLD_PRICE else verdict.dearer_minor
+    line = exception.line
+    replaced_minor = short * line.unit_price.minor if line is not None else 0
+    return OfferedOption(
+        key=key,
+        option_id=option.option_id,
+        name=" + ".join([component.name for component in option.components]) or option.kind.value,
+        quantity=short,
+        price=Money(replaced_minor + paid_minor, currency),
+        total=Money(exception.order_total.minor + delta_minor + paid_minor, currency),
+        dearer=Money(verdict.dearer_minor, currency) if verdict.pricing is Pricing.NEW_PRICE else None,
+        at_old_price=verdict.pricing is Pricing.OLD_PRICE,
+        less_content=_holds_less(case, option, turn),
+        while_stocks_last=option.kind is OptionKind.SUBSTITUTE and option.reserved_until_at is None,
+        ranked_because=why(option, line, turn.conversation.facts),
+    )
+
+
+def _holds_less(case: Case, option: Option, turn: Turn) -> bool:
+    line = case.exception.line
+    if line is None or line.content is None:
+        return False
+    short = case.quantity_short
+    content = content_of(option, short, short)
+    if content is None or content.unit != line.content.unit:
+        return False
+    least_percent = turn.policy_of(case).options.less_below_percent
+    return content.amount * 100 < line.content.amount * short * least_percent
+
+
+def letter_all(turn: Turn) -> None:
+    """Several open lines are lettered; a letter, once given, stays with its case."""
+    open_cases = turn.conversation.open_cases
+    if len(open_cases) < 2:
+        return
+    taken = {case.letter for case in turn.conversation.cases if case.letter}
+    free = (letter for n in range(1, 27 * 26) if (letter := _letter(n)) not in taken)
+    for case in open_cases:
+        if not case.letter:
+            case.letter = next(free)
+
+
+def _letter(n: int) -> str:
+    """1 is A, 26 is Z, 27 is AA."""
+    text = ""
+    while n:
+        n, rest = divmod(n - 1, 26)
+        text = chr(ord("A") + rest) + text
+    return text

@@ -1,0 +1,76 @@
+"""What a choice costs against what was ordered; by weight, a unit price is the most that a piece may cost."""
+
+from msgspec.structs import replace
+
+from schemas.facts import Chosen, Component, Content, Line, Option, Replacement
+
+
+def pieces(component: Component, units: int, short: int) -> int:
+    """How many pieces replace so many of the `short` ordered units; part of a piece counts as a whole."""
+    if short <= 0:
+        return 0
+    return -(-component.quantity_default * units // short)
+
+
+def rescaled(options: tuple[Option, ...], old_short: int, new_short: int) -> tuple[Option, ...]:
+    """The same options for another number of missing pieces; what is in stock stays as it was."""
+    if old_short <= 0 or old_short == new_short:
+        return options
+    return tuple(
+        [
+            replace(option, components=tuple([_scaled(c, old_short, new_short) for c in option.components]))
+            for option in options
+        ]
+    )
+
+
+def _scaled(component: Component, old_short: int, new_short: int) -> Component:
+    return replace(
+        component, quantity_default=max(-(-component.quantity_default * new_short // old_short), 1)
+    )
+
+
+def replacements(option: Option, units: int, short: int) -> tuple[Replacement, ...]:
+    return tuple(
+        [
+            Replacement(sku=c.sku, name=c.name, pieces=pieces(c, units, short), unit_price=c.unit_price)
+            for c in option.components
+        ]
+    )
+
+
+def cost_minor(option: Option, units: int, short: int) -> int:
+    """What the customer would pay for so many units of an option, fee included."""
+    fee = option.fee.minor if option.fee is not None else 0
+    total = fee
+    for component in option.components:
+        total += pieces(component, units, short) * component.unit_price.minor
+    return total
+
+
+def dearer_minor(option: Option, line: Line | None, units: int, short: int) -> int:
+    """By how much it costs more than what it replaces; negative where it is cheaper."""
+    return cost_minor(option, units, short) - (units * line.unit_price.minor if line is not None else 0)
+
+
+def delta_minor(
+    chosen: tuple[Chosen, ...], line: Line | None, refund_quantity: int, absorbed_minor: int
+) -> int:
+    """What a decision does to the order's total."""
+    if line is None:
+        return -absorbed_minor
+    replaced = sum(choice.quantity for choice in chosen)
+    paid = sum(part.pieces * part.unit_price.minor for choice in chosen for part in choice.components)
+    return paid - absorbed_minor - (replaced + refund_quantity) * line.unit_price.minor
+
+
+def content_of(option: Option, units: int, short: int) -> Content | None:
+    """All that so many units of an option hold; None where it is unknown or cannot be added up."""
+    total: Content | None = None
+    for component in option.components:
+        content = component.content
+        if content is None or (total is not None and total.unit != content.unit):
+            return None
+        amount = content.amount * pieces(component, units, short)
+        total = Content(amount if total is None else total.amount + amount, content.unit)
+    return total

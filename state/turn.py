@@ -1,0 +1,306 @@
+"""One event's turn: the copy of a conversation that is being moved, and what is asked of others meanwhile."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from schemas.commands import (
+    CaseChanged,
+    ChannelCancel,
+    ChannelCommand,
+    Effect,
+    LineHold,
+    OfferedCase,
+    RefusedOption,
+    ResponseVerdict,
+)
+from schemas.facts import Money
+from schemas.ids import command_id
+from schemas.words import Actor, Arm, CaseState, Channel, HoldState, Mode, Purpose, Resolution
+from state.conversation import Case, Conversation, Send
+from state.policy import DIGITAL, Policy
+from state.rules import Rules
+
+# How long news stays worth telling.
+NEWS_VALID = timedelta(hours=6)
+
+
+class QuarantineRecord(msgspec.Struct, frozen=True):
+    """The record that is being decided belongs into quarantine; the ledger keeps its bytes."""
+
+    reasons: tuple[str, ...]
+
+
+class Turn:
+    """Moves one conversation for one event; everything that leaves goes through here."""
+
+    __slots__ = ("conversation", "effects", "now", "refused", "replan", "rules", "touched")
+
+    def __init__(self, conversation: Conversation, now: datetime, rules: Rules) -> None:
+        self.conversation = conversation
+        self.now = now
+        self.rules = rules
+        self.effects: list[Effect | QuarantineRecord] = []
+        self.touched: dict[str, ResponseVerdict | None] = {}
+        # Options that the gate refused in this turn, for the register.
+        self.refused: dict[str, tuple[RefusedOption, ...]] = {}
+        # Cases ended, joined or became unreachable: the plan is made anew before the turn ends.
+        self.replan = False
+
+    def policy_of(self, case: Case) -> Policy:
+        return self.rules.shelf[case.policy]
+
+    def limit_at(self, case: Case) -> datetime:
+        """The last instant at which a default can still be written."""
+        margin_ms = self.policy_of(case).timing.write_margin_ms
+        return case.exception.fulfilment_deadline_at - timedelta(milliseconds=margin_ms)
+
+    def default_at(self, case: Case) -> datetime:
+        """When the default applies: the last window's close, or the limit, whichever is earlier."""
+        limit_at = self.limit_at(case)
+        plan = self.conversation.plan
+        return min(plan[-1].due_at, limit_at) if plan and not case.taken else limit_at
+
+    @property
+    def is_shadow(self) -> bool:
+        return self.conversation.mode is Mode.SHADOW
+
+    @property
+    def contacts_nobody(self) -> bool:
+        return self.is_shadow or self.conversation.arm is Arm.HOLDOUT
+
+    def touch(self, case: Case, verdict: ResponseVerdict | None = None) -> None:
+        """The case changed, or a response about it was judged: the register will hear of it."""
+        if verdict is not None or case.case_id not in self.touched:
+            self.touched[case.case_id] = verdict
+
+    def act(self, effect: Effect) -> None:
+        """Ask for something to be done, unless only the shadow of it is wanted."""
+        if not self.is_shadow:
+            self.effects.append(effect)
+
+    def next_number(self) -> int:
+        self.conversation.commands += 1
+        return self.conversation.commands
+
+    def next_command_id(self) -> str:
+        return command_id(self.conversation.conversation_id, self.next_number())
+
+    def send(
+        self,
+        channel: Channel,
+        purpose: Purpose,
+        about: list[Case],
+        *,
+        not_after_at: datetime,
+        offers: tuple[OfferedCase, ...] = (),
+        step: str = "",
+        attempt: int = 1,
+        reason: str = "",
+        respond_by_at: datetime | None = None,
+        silent: bool = False,
+        reply_to: str = "",
+    ) -> int | None:
+        """Ask a connector to send or dial; the command's number, or None where nobody is contacted."""
+        conversation = self.conversation
+        if self.contacts_nobody:
+            for case in about:
+                case.would_have = (*case.would_have, f"{purpose} by {channel}")[-16:]
+                self.touch(case)
+            return None
+        n = self.next_number()
+        policy = self.policy_of(about[0]) if about else self.rules.shelf[conversation.cases[0].policy]
+        self.effects.append(
+            ChannelCommand(
+                command_id=command_id(conversation.conversation_id, n),
+                order_id=conversation.order_id,
+                conversation_id=conversation.conversation_id,
+                customer_ref=conversation.customer_ref,
+                store_id=conversation.store_id,
+                channel=channel,
+                purpose=purpose,
+                about=tuple([case.case_id for case in about]),
+                step=step,
+                attempt=attempt,
+                reason=reason,
+                cases=offers,
+                respond_by_at=respond_by_at,
+                not_after_at=not_after_at,
+                silent=silent,
+                locale=conversation.facts.locale,
+                script=policy.script_for(conversation.facts.locale),
+                policy=policy.key,
+                reply_to=reply_to,
+                issued_at=self.now,
+            )
+        )
+        if channel is not Channel.PERSON and channel not in conversation.used:
+            conversation.used = (*conversation.used, channel)
+        return n
+
+    def cancel_sends(self, reason: str, channels: tuple[Channel, ...] | None = None) -> None:
+        """Take back what may still be queued, a ringing call included; a call in progress is told."""
+        conversation = self.conversation
+        kept = []
+        for send in conversation.sends:
+            if channels is None or send.channel in channels:
+                self._cancel(send, reason)
+            else:
+                kept.append(send)
+        conversation.sends = tuple(kept)
+        if conversation.call is not None and (channels is None or Channel.VOICE in channels):
+            self._cancel(Send(conversation.call.n, Channel.VOICE), reason)
+            conversation.next_call_at = None
+
+    def _cancel(self, send: Send, reason: str) -> None:
+        conversation = self.conversation
+        self.act(
+            ChannelCancel(
+                command_id=self.next_command_id(),
+                order_id=conversation.order_id,
+                cancels=command_id(conversation.conversation_id, send.n),
+                channel=send.channel,
+                reason=reason,
+                issued_at=self.now,
+            )
+        )
+
+    def reply(self, channel: Channel, reason: str, about: list[Case], reply_to: str) -> None:
+        """The truth, to somebody who wrote by SMS; pages and calls read it from `case.changes.v1`."""
+        if channel is Channel.SMS:
+            self.send(
+                Channel.SMS,
+                Purpose.REPLY,
+                about,
+                reason=reason,
+                reply_to=reply_to,
+                not_after_at=self.now + NEWS_VALID,
+            )
+
+    def hold(self, case: Case, state: HoldState) -> None:
+        """Tell the picker at once whether to wait, to move on, or what was decided."""
+        line = case.exception.line
+        if line is None:
+            return
+        until_at = None
+        if state is HoldState.ASKING:
+            until_at = self.default_at(case)
+            if case.exception.picked_until_at is not None:
+                until_at = min(until_at, case.exception.picked_until_at)
+        self.act(
+            LineHold(
+                command_id=self.next_command_id(),
+                order_id=self.conversation.order_id,
+                case_id=case.case_id,
+                store_id=case.exception.store_id,
+                line_id=line.line_id,
+                state=state,
+                until_at=until_at,
+                default=self.policy_of(case).default.resolution,
+                decision=case.decision,
+                issued_at=self.now,
+            )
+        )
+
+    def usable(self, channel: Channel) -> bool:
+        """Whether something may be sent on a channel at all: address, consent, wishes, switches."""
+        conversation, facts = self.conversation, self.conversation.facts
+        conditions = self.rules.conditions
+        return (
+            facts.may_use(channel)
+            and channel not in conversation.failed
+            and not self.has_opted_out(channel)
+            and channel not in conditions.killed_channels
+            and conversation.store_id not in conditions.killed_stores
+        )
+
+    def has_opted_out(self, channel: Channel) -> bool:
+        return channel in self.conversation.opted_out or channel in self.conversation.facts.opted_out
+
+    def digital_channels(self) -> tuple[Channel, ...]:
+        return tuple([channel for channel in DIGITAL if self.usable(channel)])
+
+    def order_delta_minor(self, without: Case) -> int:
+        """What the order's other decisions add to its total."""
+        total = 0
+        for case in self.conversation.cases:
+            decision = case.decision
+            if case is not without and decision and decision.price_before and decision.price_after:
+                total += decision.price_after.minor - decision.price_before.minor
+        return total
+
+    def finish(self) -> tuple[Conversation, list[Effect | QuarantineRecord]]:
+        """The moved conversation, and all effects with what the register is to show at the end."""
+        for case_id, verdict in self.touched.items():
+            case = self.conversation.case(case_id)
+            if case is not None:
+                self.effects.append(self._changed(case, verdict))
+        return self.conversation, self.effects
+
+    def _changed(self, case: Case, verdict: ResponseVerdict | None) -> CaseChanged:
+        conversation, exception, decision = self.conversation, case.exception, case.decision
+        running = (
+            conversation.plan[0] if conversation.running and conversation.plan and case.is_open else None
+        )
+        line = exception.line
+        short = case.quantity_short
+        return CaseChanged(
+            case_id=case.case_id,
+            order_id=conversation.order_id,
+            conversation_id=conversation.conversation_id,
+            customer_ref=conversation.customer_ref,
+            store_id=exception.store_id,
+            kind=exception.kind,
+            policy=case.policy,
+            mode=conversation.mode,
+            arm=conversation.arm,
+            state=case.state,
+            step=running.name if running is not None else "",
+            step_due_at=running.due_at if running is not None else None,
+            default_at=self.default_at(case) if case.is_open else None,
+            decision=decision,
+            resolution=decision.resolution if decision is not None else Resolution.UNKNOWN,
+            actor=decision.actor if decision is not None else Actor.UNKNOWN,
+            announced=case.announced,
+            missing=missing(case),
+            stuck=case.stuck,
+            close_reason=case.close_reason,
+            closed_at=case.closed_at,
+            opened_at=case.opened_at,
+            occurred_at=exception.occurred_at,
+            deadline_at=exception.fulfilment_deadline_at,
+            presented=case.presented,
+            late=case.late,
+            offered=case.offered,
+            refused=self.refused.get(case.case_id, ()),
+            response=verdict,
+            would_have=case.would_have,
+            outcome=case.outcome,
+            rating=case.rating,
+            evidence=case.evidence,
+            written_at=case.written_at,
+            triggered_at=case.triggered_at,
+            line_id=line.line_id if line is not None else "",
+            line_name=line.name if line is not None else "",
+            quantity_short=short,
+            value_at_risk=Money(short * line.unit_price.minor, line.unit_price.currency)
+            if line is not None
+            else exception.order_total,
+            changed_at=self.now,
+        )
+
+
+def missing(case: Case) -> tuple[str, ...]:
+    """Which of the four parts of done are missing, in their order."""
+    if case.state not in (CaseState.OPEN, CaseState.DECIDED):
+        return ()
+    parts = []
+    if case.decision is None:
+        parts.append("decision")
+    if case.write != "verified":
+        parts.append("write_back")
+    if case.proof != "stored":
+        parts.append("evidence")
+    if case.trigger != "done":
+        parts.append("trigger")
+    return tuple(parts)
