@@ -54,6 +54,10 @@ DATA ?=
 understand-report: setup ## coverage, unsafe commits, missed opt-outs of labelled sets (DATA=folder of *.jsonl)
 	@.venv/bin/saveline understand report --data $(or $(DATA),tests/understand/data)
 
+.PHONY: bench-core
+bench-core: setup ## CPU of decide and size of its state (BENCH_JSON=1 prints JSON last)
+	@$(PY) -m tests.bench.core
+
 .PHONY: clean
 clean: ## remove everything that was built
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants

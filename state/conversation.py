@@ -239,7 +239,8 @@ class Conversation(msgspec.Struct, array_like=True, kw_only=True):
         """A copy that may be moved: everything below the cases is frozen."""
         fresh = copy.copy(self)
         fresh.cases = [copy.copy(case) for case in self.cases]
-        fresh.call = copy.copy(self.call)
+        if self.call is not None:
+            fresh.call = copy.copy(self.call)
         return fresh
 
     @property

@@ -41,14 +41,13 @@ from schemas.words import (
     HoldState,
     Kind,
     Mode,
-    Resolution,
     WithdrawalReason,
 )
 from state import escalation, news, receipts, voices
 from state.conversation import RESPONSES_KEPT_MAX, Case, Conversation, Seen
+from state.gate import Pricing
 from state.offers import admissible
 from state.pricing import rescaled
-from state.ranking import is_own_choice
 from state.rules import Rules
 from state.settlement import (
     apply_default,
@@ -260,17 +259,15 @@ def _catch_up(turn: Turn, case: Case) -> None:
 
 def _first_move(turn: Turn, case: Case) -> None:
     """Decide at once where there is nothing to ask; else start the clock."""
-    conversation, facts = turn.conversation, turn.conversation.facts
     policy = turn.policy_of(case)
-    if conversation.arm is Arm.HOLDOUT:
+    if turn.conversation.arm is Arm.HOLDOUT:
         apply_upstream_default(turn, case)
         return
     options, _ = admissible(turn, case)
-    line = case.exception.line
-    own = next((o for o, _ in options if line is not None and is_own_choice(o, line, facts)), None)
+    first = options[0] if options else None
     # A wish that was stored is not asked for again, unless it would cost more than what was ordered.
-    if own is not None and not policy.default.at_once and dict(options)[own].dearer_minor <= 0:
-        settle(turn, case, substitute(turn, case, own, Actor.STORED_PREFERENCE, Resolution.SUBSTITUTED))
+    if first is not None and first.is_own_choice and first.verdict.pricing is not Pricing.NEW_PRICE:
+        settle(turn, case, substitute(case, first, Actor.STORED_PREFERENCE))
         tell(turn, case, news.ANNOUNCED)
     elif not options and not case.exception.refund_allowed:
         stick(turn, case, "no option is admissible, and no refund is allowed")
@@ -467,13 +464,13 @@ def _wake(turn: Turn) -> bool:
     """Fire everything that is due, in the order of time; whether the record is to be removed."""
     conversation = turn.conversation
     for _ in range(FIRED_MAX):
-        due = [wakeup for wakeup in wakeups(conversation, turn.rules) if wakeup.at <= turn.now]
+        due = [wakeup for wakeup in wakeups(conversation, turn.rules) if wakeup[0] <= turn.now]
         if not due:
             return False
-        first = min(due, key=lambda wakeup: wakeup.at)
-        if first.what == "remove":
+        _, what, case_id = min(due)
+        if what == "remove":
             return _removed(turn)
-        _fire(turn, first.what, conversation.case(first.case_id) if first.case_id else None)
+        _fire(turn, what, conversation.case(case_id) if case_id else None)
     raise RuntimeError(f"{conversation.order_id}: the clock does not come to rest")
 
 

@@ -12,7 +12,7 @@ from schemas.events import ExceptionRaised
 from schemas.facts import Component, CustomerFacts, Delivery, Line, Option
 from schemas.words import Contents, Group, Kind, OptionKind
 from state.policy import Policy
-from state.pricing import dearer_minor, pieces
+from state.pricing import cost_minor, pieces
 from state.quiet import zone_named
 from state.rules import Conditions
 
@@ -32,10 +32,11 @@ class Pricing(StrEnum):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Admissible when `reasons` is empty; `dearer_minor` is the difference to what it replaces."""
+    """Admissible when `reasons` is empty; what it costs, and by how much more than what it replaces."""
 
     reasons: tuple[str, ...]
     pricing: Pricing = Pricing.NOT_DEARER
+    cost_minor: int = 0
     dearer_minor: int = 0
 
     @property
@@ -64,7 +65,7 @@ def judge(option: Option, question: Question) -> Verdict:
     reasons = [*_reserved(option, question), *_delivery(option, question)]
     fee_minor = option.fee.minor if option.fee is not None else 0
     pricing, too_dear = _priced(fee_minor, question)
-    return Verdict(tuple(reasons + too_dear), pricing, fee_minor)
+    return Verdict(tuple(reasons + too_dear), pricing, fee_minor, fee_minor)
 
 
 def _substitute(option: Option, question: Question) -> Verdict:
@@ -80,9 +81,10 @@ def _substitute(option: Option, question: Question) -> Verdict:
         reasons.append("it names no product")
     for component in option.components:
         reasons += _component(component, line, question, short)
-    dearer = dearer_minor(option, line, question.units, short)
+    cost = cost_minor(option, question.units, short)
+    dearer = cost - question.units * line.unit_price.minor
     pricing, too_dear = _priced(dearer, question)
-    return Verdict(tuple(reasons + too_dear), pricing, dearer)
+    return Verdict(tuple(reasons + too_dear), pricing, cost, dearer)
 
 
 def _component(component: Component, line: Line, question: Question, short: int) -> list[str]:

@@ -1,12 +1,15 @@
 """What is put before the customer for one case: admissible options, best first, with keys, prices and totals."""
 
+from operator import attrgetter
+from typing import NamedTuple
+
 from schemas.commands import OfferedCase, OfferedOption, RefusedOption
-from schemas.facts import Money, Option
+from schemas.facts import Content, Money, Option
 from schemas.words import Group, OptionKind
 from state.conversation import Case
 from state.gate import Pricing, Question, Verdict, judge
 from state.pricing import content_of
-from state.ranking import ranked, why
+from state.ranking import Rank, rank
 from state.turn import Turn
 
 
@@ -24,29 +27,46 @@ def question(turn: Turn, case: Case, units: int) -> Question:
     )
 
 
-def admissible(turn: Turn, case: Case) -> tuple[list[tuple[Option, Verdict]], tuple[RefusedOption, ...]]:
+class Candidate(NamedTuple):
+    """An admissible option with all that was found out about it."""
+
+    option: Option
+    verdict: Verdict
+    content: Content | None
+    rank: Rank
+
+    @property
+    def is_own_choice(self) -> bool:
+        return not self.rank.not_own_choice
+
+
+def admissible(turn: Turn, case: Case) -> tuple[list[Candidate], tuple[RefusedOption, ...]]:
     """The options that may be offered, best first, and the others with every reason."""
-    asked = question(turn, case, case.quantity_short)
-    verdicts = {option.option_id: judge(option, asked) for option in case.exception.options}
-    refused = tuple(
-        [
-            RefusedOption(option_id=option_id, reasons=verdict.reasons)
-            for option_id, verdict in verdicts.items()
-            if verdict.reasons
-        ]
-    )
-    turn.refused[case.case_id] = refused
-    good = [option for option in case.exception.options if not verdicts[option.option_id].reasons]
-    ordered = ranked(good, case.exception.line, turn.conversation.facts)
-    return [(option, verdicts[option.option_id]) for option in ordered], refused
+    short, exception, facts = case.quantity_short, case.exception, turn.conversation.facts
+    asked = question(turn, case, short)
+    found: list[Candidate] = []
+    refused: list[RefusedOption] = []
+    for option in exception.options:
+        verdict = judge(option, asked)
+        if verdict.reasons:
+            refused.append(RefusedOption(option_id=option.option_id, reasons=verdict.reasons))
+            continue
+        content = content_of(option, short, short)
+        order = rank(option, exception.line, facts, short, verdict.cost_minor, content)
+        found.append(Candidate(option, verdict, content, order))
+    found.sort(key=_rank_of)
+    turn.refused[case.case_id] = tuple(refused)
+    return found, tuple(refused)
+
+
+_rank_of = attrgetter("rank")
 
 
 def offer(turn: Turn, case: Case) -> OfferedCase:
     """What is shown for a case; remembers under which key each option stands."""
-    options, refused = admissible(turn, case)
-    policy = turn.policy_of(case)
-    shown = options[: policy.options.shown_max]
-    case.offered = tuple([option.option_id for option, _ in shown])
+    candidates, refused = admissible(turn, case)
+    shown = candidates[: turn.policy_of(case).options.shown_max]
+    case.offered = tuple([candidate.option.option_id for candidate in shown])
     exception = case.exception
     line = exception.line
     hidden = _hides_contents(turn, case)
@@ -59,12 +79,9 @@ def offer(turn: Turn, case: Case) -> OfferedCase:
         line_name=line.name if line is not None and not hidden else "",
         quantity_short=case.quantity_short,
         options=tuple(
-            [
-                _shown(case, option, verdict, key, delta_minor, turn)
-                for key, (option, verdict) in enumerate(shown, 1)
-            ]
+            [_shown(turn, case, candidate, key, delta_minor) for key, candidate in enumerate(shown, 1)]
         ),
-        more=len(options) - len(shown),
+        more=len(candidates) - len(shown),
         refused=refused,
         refund_allowed=exception.refund_allowed,
         standing=case.decision,
@@ -78,40 +95,33 @@ def _hides_contents(turn: Turn, case: Case) -> bool:
     return line is not None and Group.GIFT in line.groups and turn.conversation.facts.recipient_differs
 
 
-def _shown(
-    case: Case, option: Option, verdict: Verdict, key: int, delta_minor: int, turn: Turn
-) -> OfferedOption:
+def _shown(turn: Turn, case: Case, candidate: Candidate, key: int, delta_minor: int) -> OfferedOption:
+    option, verdict = candidate.option, candidate.verdict
     exception = case.exception
     currency = exception.order_total.currency
     short = case.quantity_short
     paid_minor = 0 if verdict.pricing is Pricing.OLD_PRICE else verdict.dearer_minor
-    line = exception.line
-    replaced_minor = short * line.unit_price.minor if line is not None else 0
     return OfferedOption(
         key=key,
         option_id=option.option_id,
         name=" + ".join([component.name for component in option.components]) or option.kind.value,
         quantity=short,
-        price=Money(replaced_minor + paid_minor, currency),
+        price=Money(verdict.cost_minor - verdict.dearer_minor + paid_minor, currency),
         total=Money(exception.order_total.minor + delta_minor + paid_minor, currency),
         dearer=Money(verdict.dearer_minor, currency) if verdict.pricing is Pricing.NEW_PRICE else None,
         at_old_price=verdict.pricing is Pricing.OLD_PRICE,
-        less_content=_holds_less(case, option, turn),
+        less_content=candidate.rank.other_size and _holds_less(turn, case, candidate.content),
         while_stocks_last=option.kind is OptionKind.SUBSTITUTE and option.reserved_until_at is None,
-        ranked_because=why(option, line, turn.conversation.facts),
+        ranked_because=candidate.rank.why,
     )
 
 
-def _holds_less(case: Case, option: Option, turn: Turn) -> bool:
+def _holds_less(turn: Turn, case: Case, content: Content | None) -> bool:
     line = case.exception.line
-    if line is None or line.content is None:
-        return False
-    short = case.quantity_short
-    content = content_of(option, short, short)
-    if content is None or content.unit != line.content.unit:
+    if content is None or line is None or line.content is None or content.unit != line.content.unit:
         return False
     least_percent = turn.policy_of(case).options.less_below_percent
-    return content.amount * 100 < line.content.amount * short * least_percent
+    return content.amount * 100 < line.content.amount * case.quantity_short * least_percent
 
 
 def letter_all(turn: Turn) -> None:

@@ -1,7 +1,7 @@
 """A policy: what may be done for a case, in which order, until when, with which words. Versioned data."""
 
 import re
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Self
@@ -276,6 +276,11 @@ class Policy(Approved):
     @cached_property
     def key(self) -> str:
         return f"{self.id}@{self.version}"
+
+    @cached_property
+    def write_margin(self) -> timedelta:
+        """After `deadline - write_margin`, nothing more can be written in time."""
+        return timedelta(milliseconds=self.timing.write_margin_ms)
 
     @cached_property
     def voice_step(self) -> Step | None:

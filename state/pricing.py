@@ -48,11 +48,6 @@ def cost_minor(option: Option, units: int, short: int) -> int:
     return total
 
 
-def dearer_minor(option: Option, line: Line | None, units: int, short: int) -> int:
-    """By how much it costs more than what it replaces; negative where it is cheaper."""
-    return cost_minor(option, units, short) - (units * line.unit_price.minor if line is not None else 0)
-
-
 def delta_minor(
     chosen: tuple[Chosen, ...], line: Line | None, refund_quantity: int, absorbed_minor: int
 ) -> int:
@@ -66,6 +61,12 @@ def delta_minor(
 
 def content_of(option: Option, units: int, short: int) -> Content | None:
     """All that so many units of an option hold; None where it is unknown or cannot be added up."""
+    if len(option.components) == 1:
+        component = option.components[0]
+        count = pieces(component, units, short)
+        if component.content is None or count == 1:
+            return component.content
+        return Content(component.content.amount * count, component.content.unit)
     total: Content | None = None
     for component in option.components:
         content = component.content

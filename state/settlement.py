@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from schemas.commands import EvidenceRequest, FulfilmentTrigger, OrderUpdate
-from schemas.facts import Chosen, Decision, Money, Option
+from schemas.facts import Chosen, Decision, Money
 from schemas.ids import decision_id, evidence_id, trigger_id
 from schemas.words import (
     Actor,
@@ -25,7 +25,7 @@ from schemas.words import (
 )
 from state.conversation import CallState, Case, Fulfilment, Notice, Proof, Settled, Task, Write
 from state.gate import Pricing, may_be_default
-from state.offers import admissible, question
+from state.offers import Candidate, admissible, question
 from state.pricing import delta_minor, replacements
 from state.turn import NEWS_VALID, Turn, missing
 
@@ -88,14 +88,13 @@ def refund(case: Case, actor: Actor, resolution: Resolution = Resolution.REFUNDE
     )
 
 
-def substitute(turn: Turn, case: Case, option: Option, actor: Actor, resolution: Resolution) -> Choice:
-    """All that is missing is replaced by one option."""
-    line = case.exception.line
+def substitute(case: Case, candidate: Candidate, actor: Actor) -> Choice:
+    """All that is missing is replaced by one option, without asking."""
+    line, option, verdict = case.exception.line, candidate.option, candidate.verdict
     short = case.quantity_short
-    verdict = next(v for o, v in admissible(turn, case)[0] if o.option_id == option.option_id)
     chosen = Chosen(option_id=option.option_id, quantity=short, components=replacements(option, short, short))
     return Choice(
-        resolution=resolution,
+        resolution=Resolution.SUBSTITUTED,
         keep_quantity=line.quantity_available if line is not None else 0,
         chosen=(chosen,),
         actor=actor,
@@ -114,10 +113,13 @@ def apply_upstream_default(turn: Turn, case: Case) -> None:
     case.announced = "holdout"
     wanted = BY_UPSTREAM[case.exception.upstream_default]
     if wanted is Resolution.SUBSTITUTED:
-        options = [o for o, verdict in admissible(turn, case)[0] if verdict.pricing is Pricing.NOT_DEARER]
-        if options and options[0].kind is OptionKind.SUBSTITUTE:
-            settle(turn, case, substitute(turn, case, options[0], Actor.DEFAULT, wanted))
-            return
+        for candidate in admissible(turn, case)[0]:
+            if (
+                candidate.verdict.pricing is Pricing.NOT_DEARER
+                and candidate.option.kind is OptionKind.SUBSTITUTE
+            ):
+                settle(turn, case, substitute(case, candidate, Actor.DEFAULT))
+                return
         wanted = Resolution.REFUNDED
     settle(turn, case, refund(case, Actor.DEFAULT, wanted))
 
@@ -126,9 +128,9 @@ def _default(turn: Turn, case: Case) -> Choice:
     exception = case.exception
     if turn.conversation.facts.substitute_by_default and exception.kind is not Kind.RECALLED:
         asked = question(turn, case, case.quantity_short)
-        for option, _ in admissible(turn, case)[0]:
-            if may_be_default(option, asked):
-                return substitute(turn, case, option, Actor.DEFAULT, Resolution.SUBSTITUTED)
+        for candidate in admissible(turn, case)[0]:
+            if may_be_default(candidate.option, asked):
+                return substitute(case, candidate, Actor.DEFAULT)
     wanted = turn.policy_of(case).default.resolution
     if wanted is Resolution.REFUNDED and not exception.refund_allowed:
         wanted = BY_UPSTREAM[exception.upstream_default]
@@ -167,7 +169,7 @@ def settle(turn: Turn, case: Case, choice: Choice) -> None:
         write_back(turn, case)
     turn.touch(case)
     if was_open:
-        turn.replan = True
+        turn.ended(case)
         if not any(c.is_open for c in turn.conversation.cases):
             # Sends still queued are taken back at once; a call in progress is told.
             turn.cancel_sends("decided")
@@ -363,7 +365,7 @@ def close(turn: Turn, case: Case, reason: CloseReason) -> None:
     case.unconfirmed = None
     turn.touch(case)
     if was_open:
-        turn.replan = True
+        turn.ended(case)
     if conversation.is_closed:
         keep = timedelta(days=turn.policy_of(case).retention.closed_days)
         conversation.remove_at = turn.now + keep

@@ -52,14 +52,24 @@ class Turn:
 
     def limit_at(self, case: Case) -> datetime:
         """The last instant at which a default can still be written."""
-        margin_ms = self.policy_of(case).timing.write_margin_ms
-        return case.exception.fulfilment_deadline_at - timedelta(milliseconds=margin_ms)
+        return case.exception.fulfilment_deadline_at - self.policy_of(case).write_margin
 
     def default_at(self, case: Case) -> datetime:
         """When the default applies: the last window's close, or the limit, whichever is earlier."""
         limit_at = self.limit_at(case)
         plan = self.conversation.plan
         return min(plan[-1].due_at, limit_at) if plan and not case.taken else limit_at
+
+    def ended(self, case: Case) -> None:
+        """An open case is open no more. Only a plan that was made for its deadline must be made anew."""
+        mine = (case.exception.fulfilment_deadline_at, case.policy)
+        self.replan = self.replan or not any(
+            other.is_open
+            and not other.taken
+            and not other.stuck
+            and (other.exception.fulfilment_deadline_at, other.policy) == mine
+            for other in self.conversation.cases
+        )
 
     @property
     def is_shadow(self) -> bool:
