@@ -58,6 +58,15 @@ understand-report: setup ## coverage, unsafe commits, missed opt-outs of labelle
 bench-core: setup ## CPU of decide and size of its state (BENCH_JSON=1 prints JSON last)
 	@$(PY) -m tests.bench.core
 
+.PHONY: bench-engine
+bench-engine: setup ## the engine against its peers (BENCH=steady,latency,million,tick QUICK=1 BENCH_JSON=1)
+	@$(PY) -m tests.bench
+
+.PHONY: lock-bench
+lock-bench: setup ## renew the lock of the Quix peer, whose pins conflict with ours
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock-bench' tests/bench/quix.in -o tests/bench/quix.lock
+
 .PHONY: clean
 clean: ## remove everything that was built
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants
+	@rm -rf .venv .saveline/bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants

@@ -32,6 +32,11 @@ def test_all_topics_of_ours_have_the_same_number_of_partitions() -> None:
     assert {topic.partitions for topic in WANTED.values()} == {4}
 
 
+def test_what_the_ledger_reads_the_time_from_is_stamped_by_the_broker() -> None:
+    for name in ("case.events.v1", "saveline-cases-changelog", "saveline-batches"):
+        assert WANTED[name].config["message.timestamp.type"] == "LogAppendTime"
+
+
 def test_the_source_is_stamped_by_the_broker_and_kept_as_long_as_the_batches() -> None:
     source, batches = WANTED["case.events.v1"], WANTED["saveline-batches"]
     assert source.config["message.timestamp.type"] == "LogAppendTime"
