@@ -1,0 +1,267 @@
+"""Claims in Postgres: filed by the agents, claimed by dispatchers, settled by whoever learns their fate."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from psycopg import errors
+from psycopg_pool import ConnectionPool
+
+from connectors.claim_states import ClaimState, Move, address_hash, move
+from connectors.clock import Clock
+from connectors.outbox import Connection, Outbox
+from connectors.rates import Rate, take
+from schemas.commands import ChannelCancel, ChannelCommand
+from schemas.events import ReceiptReceived
+from schemas.words import Channel, ReceiptState
+
+# The line of a number is taken by a live call; its next caller waits this long before it tries again.
+_LINE_BUSY = timedelta(seconds=2)
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that is ours to send; `to` is where, `tries` counts this attempt."""
+
+    command: ChannelCommand
+    to: str
+    zone: str
+    tries: int
+    claimed_at: datetime
+
+    @property
+    def command_id(self) -> str:
+        return self.command.command_id
+
+
+class Go(msgspec.Struct, frozen=True):
+    """May be sent, to this address; `zone` is where the customer's day is."""
+
+    to: str
+    zone: str
+
+
+class Suppress(msgspec.Struct, frozen=True):
+    reason: str
+
+
+class Wait(msgspec.Struct, frozen=True):
+    until_at: datetime
+
+
+Ruling = Go | Suppress | Wait
+# Asked inside the claiming transaction, so that what it counts cannot change under it.
+Judge = Callable[[Connection, ChannelCommand, datetime], Ruling]
+
+
+class DoubleSendError(Exception):
+    """The provider reports a second message or call for one command: what must never happen has."""
+
+    def __init__(self, command_id: str, known: str, other: str) -> None:
+        super().__init__(f"{command_id} was sent as {known} and as {other}")
+
+
+class Claims:
+    """`run` names this process and this start of it, `name/unique`: its claims die with it."""
+
+    def __init__(self, pool: ConnectionPool[Connection], outbox: Outbox, clock: Clock, run: str) -> None:
+        self.pool, self.outbox, self._clock, self._run = pool, outbox, clock, run
+
+    def file(self, records: Sequence[ChannelCommand | ChannelCancel]) -> None:
+        """Durable when it returns; repeats change nothing."""
+        now = self._clock.now()
+        commands = [one for one in records if isinstance(one, ChannelCommand)]
+        with self.pool.connection() as connection, connection.transaction():
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO claims (command_id, order_id, conversation_id, customer_ref, channel,"
+                    " purpose, command, state, not_after_at, not_before_at, filed_at)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, 'planned', %s, %s, %s) ON CONFLICT DO NOTHING",
+                    [
+                        (
+                            *(one.command_id, one.order_id, one.conversation_id, one.customer_ref),
+                            *(one.channel, one.purpose, msgspec.json.encode(one), one.not_after_at, now, now),
+                        )
+                        for one in commands
+                    ],
+                )
+            for one in records:
+                if isinstance(one, ChannelCancel):
+                    self._cancel(connection, one, now)
+
+    def _cancel(self, connection: Connection, cancel: ChannelCancel, now: datetime) -> None:
+        reason = cancel.reason or "cancelled"
+        # A cancellation that comes first leaves a row that keeps its command from ever being sent.
+        connection.execute(
+            "INSERT INTO claims (command_id, order_id, channel, state, reason, cancel_reason, filed_at)"
+            " VALUES (%s, %s, %s, 'cancelled', %s, %s, %s) ON CONFLICT (command_id) DO UPDATE"
+            " SET cancel_reason = excluded.cancel_reason WHERE claims.cancel_reason = ''",
+            [cancel.cancels, cancel.order_id, cancel.channel, reason, reason, now],
+        )
+        planned = connection.execute(
+            "SELECT 1 FROM claims WHERE command_id = %s AND state = 'planned' FOR UPDATE", [cancel.cancels]
+        ).fetchone()
+        # One that is claimed may be in its socket already: its sender looks before and after.
+        if planned:
+            how = Move(to=ClaimState.CANCELLED, reason=reason, receipt=ReceiptState.CANCELLED)
+            move(connection, self.outbox, cancel.cancels, how, now)
+
+    def claim(self, channel: Channel, wanted: int, judge: Judge, rate: Rate | None = None) -> list[Claim]:
+        """Up to `wanted` commands, most urgent first, claimed and durable; others cannot have them."""
+        now = self._clock.now()
+        claimed = []
+        with self.pool.connection() as connection, connection.transaction():
+            rows = connection.execute(
+                "SELECT command, tries FROM claims"
+                " WHERE channel = %s AND state = 'planned' AND not_before_at <= %s"
+                " ORDER BY not_after_at LIMIT %s FOR UPDATE SKIP LOCKED",
+                [channel, now, wanted],
+            ).fetchall()
+            commands = [(msgspec.json.decode(bytes(row[0]), type=ChannelCommand), row[1]) for row in rows]
+            # The same order of locks for everybody, so that two dispatchers never wait in a circle.
+            for customer in sorted({command.customer_ref for command, _ in commands}):
+                connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [customer])
+            left = take(connection, channel, rate, len(commands), now) if rate and commands else len(commands)
+            for command, tries in commands:
+                match self._ruling(connection, command, judge, now):
+                    case Suppress(reason=reason):
+                        self._suppress(connection, command.command_id, reason, now)
+                    case Wait(until_at=until_at):
+                        _postpone(connection, command.command_id, until_at)
+                    case Go(to=to, zone=zone) if left > 0:
+                        if self._take(connection, command, to, now):
+                            left -= 1
+                            one = Claim(command=command, to=to, zone=zone, tries=tries + 1, claimed_at=now)
+                            claimed.append(one)
+                    case Go():
+                        # It has to wait for a token, and keeps its place.
+                        pass
+        return claimed
+
+    def _ruling(self, connection: Connection, command: ChannelCommand, judge: Judge, now: datetime) -> Ruling:
+        return Suppress("too_late") if command.not_after_at <= now else judge(connection, command, now)
+
+    def _take(self, connection: Connection, command: ChannelCommand, to: str, now: datetime) -> bool:
+        try:
+            with connection.transaction():
+                connection.execute(
+                    "UPDATE claims SET state = 'claimed', claimed_by = %s, claimed_at = %s,"
+                    " tries = tries + 1, address_hash = %s, live = %s WHERE command_id = %s",
+                    [self._run, now, address_hash(to), command.channel is Channel.VOICE, command.command_id],
+                )
+        except errors.UniqueViolation:
+            # Somebody is on the line with this number, perhaps about another order.
+            _postpone(connection, command.command_id, now + _LINE_BUSY)
+            return False
+        return True
+
+    def may_leave(self, claim: Claim) -> bool:
+        """Asked directly before the socket: still ours, not taken back, not too late. Settles it if not."""
+        now = self._clock.now()
+        with self.pool.connection() as connection, connection.transaction():
+            row = connection.execute(
+                "SELECT cancel_reason FROM claims"
+                " WHERE command_id = %s AND state = 'claimed' AND claimed_by = %s FOR UPDATE",
+                [claim.command_id, self._run],
+            ).fetchone()
+            if row is None:
+                return False
+            if row[0]:
+                how = Move(to=ClaimState.CANCELLED, reason=row[0], receipt=ReceiptState.CANCELLED)
+                move(connection, self.outbox, claim.command_id, how, now)
+                return False
+            if claim.command.not_after_at <= now:
+                self._suppress(connection, claim.command_id, "too_late", now)
+                return False
+        return True
+
+    def settle(self, command_id: str, how: Move, *, after_s: float = 0.0) -> bool:
+        """What became of a claim; one that is PLANNED again waits `after_s`. False if settled otherwise."""
+        now = self._clock.now()
+        with self.pool.connection() as connection, connection.transaction():
+            moved = move(connection, self.outbox, command_id, how, now)
+            if moved and how.to is ClaimState.PLANNED:
+                _postpone(connection, command_id, now + timedelta(seconds=after_s))
+            if moved and how.to is ClaimState.AMBIGUOUS:
+                connection.execute(
+                    "UPDATE claims SET ambiguous_at = %s, look_at = %s WHERE command_id = %s",
+                    [now, now, command_id],
+                )
+        return moved
+
+    def sent(self, command_id: str, provider_id: str) -> bool:
+        how = Move(to=ClaimState.SENT, provider_id=provider_id, receipt=ReceiptState.SENT)
+        return self.settle(command_id, how)
+
+    def ambiguous(self, command_id: str, reason: str) -> bool:
+        """It may have been accepted. A call keeps its line: it may be ringing."""
+        return self.settle(
+            command_id, Move(to=ClaimState.AMBIGUOUS, reason=reason, receipt=ReceiptState.AMBIGUOUS)
+        )
+
+    def suppressed(self, command_id: str, reason: str) -> None:
+        self.settle(
+            command_id, Move(to=ClaimState.SUPPRESSED, reason=reason, receipt=ReceiptState.SUPPRESSED)
+        )
+
+    def _suppress(self, connection: Connection, command_id: str, reason: str, now: datetime) -> None:
+        how = Move(to=ClaimState.SUPPRESSED, reason=reason, receipt=ReceiptState.SUPPRESSED)
+        move(connection, self.outbox, command_id, how, now)
+
+    def heard(
+        self,
+        command_id: str,
+        provider_id: str,
+        state: ReceiptState,
+        *,
+        final: bool,
+        reason: str = "",
+        sequence: int = 0,
+    ) -> bool:
+        """A provider's report, by webhook or when asked: the first settles the claim. False if unknown."""
+        now = self._clock.now()
+        with self.pool.connection() as connection, connection.transaction():
+            row = connection.execute(
+                "SELECT order_id, channel, provider_id FROM claims WHERE command_id = %s FOR UPDATE",
+                [command_id],
+            ).fetchone()
+            if row is None:
+                return False
+            order_id, channel, known_id = row
+            if known_id not in ("", provider_id):
+                # Its reports count for nothing, and it is never silent.
+                raise DoubleSendError(command_id, known_id, provider_id)
+            sent = Move(to=ClaimState.SENT, provider_id=provider_id, receipt=ReceiptState.SENT)
+            move(connection, self.outbox, command_id, sent, now)
+            connection.execute(
+                "UPDATE claims SET provider_id = %s, live = live AND NOT %s WHERE command_id = %s",
+                [provider_id, final, command_id],
+            )
+            if state is not ReceiptState.SENT:
+                fact = ReceiptReceived(
+                    event_id=f"{command_id}.{state}.s{sequence}",
+                    order_id=order_id,
+                    command_id=command_id,
+                    channel=Channel(channel),
+                    state=state,
+                    reason=reason,
+                    sequence=sequence,
+                    provider_id=provider_id,
+                    occurred_at=now,
+                )
+                self.outbox.put(connection, [fact])
+        return True
+
+    def recover(self, older_than: timedelta) -> list[str]:
+        """Makes AMBIGUOUS what its sender left: earlier starts of this process, or any that took too long."""
+        now = self._clock.now()
+        with self.pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT command_id FROM claims WHERE state = 'claimed'"
+                " AND (claimed_at < %s OR (starts_with(claimed_by, %s) AND claimed_by <> %s))",
+                [now - older_than, self._run.rpartition("/")[0] + "/", self._run],
+            ).fetchall()
+        return [row[0] for row in rows if self.ambiguous(row[0], "its sender is gone")]
+
+
+def _postpone(connection: Connection, command_id: str, until_at: datetime) -> None:
+    connection.execute("UPDATE claims SET not_before_at = %s WHERE command_id = %s", [until_at, command_id])

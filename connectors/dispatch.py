@@ -1,0 +1,163 @@
+"""Sends what is claimed: a lane a channel, each send on a thread of its own, each outcome into its claim."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import timedelta
+
+import msgspec
+import psycopg
+import stamina
+import structlog
+
+from connectors.channels.parcel import (
+    Accepted,
+    ChannelDoor,
+    NotAccepted,
+    Outcome,
+    Parcel,
+    Refused,
+    Unsure,
+)
+from connectors.claim_states import ClaimState, Move
+from connectors.claims import Claim, Claims, Judge
+from connectors.clock import Clock
+from connectors.rates import Rate
+from connectors.unsettled import Unsettled
+from schemas.commands import ChannelCommand
+from schemas.words import Channel, ReceiptState
+
+log = structlog.get_logger()
+
+# A claim is never older than the longest send; what is, has lost its sender.
+CLAIM_AGE_MAX = timedelta(seconds=45)
+_BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+_IDLE_S = 0.1
+_HOUSEKEEPING_S = 0.5
+_DATABASE_DOWN_S = 1.0
+_RECORD_FOR_S = 20.0
+
+Reach = Callable[..., None]
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """One channel: its door, how many sends at once, and how fast over all processes together."""
+
+    door: ChannelDoor
+    workers: int = 8
+    rate: Rate | None = None
+
+
+def nowhere(_point: str, **_about: str) -> None:
+    """The failpoints of a process that has none."""
+
+
+class Dispatcher:
+    """`run` blocks until `ended`; what is in its sockets then is finished and recorded first."""
+
+    def __init__(
+        self,
+        claims: Claims,
+        lanes: Mapping[Channel, Lane],
+        clock: Clock,
+        *,
+        judge: Judge,
+        parcel_of: Callable[[ChannelCommand, str], Parcel],
+        unsettled: Unsettled,
+        claim_age_max: timedelta = CLAIM_AGE_MAX,
+        reach: Reach = nowhere,
+    ) -> None:
+        self._claims, self._lanes, self._clock = claims, lanes, clock
+        self._judge, self._parcel_of, self._unsettled = judge, parcel_of, unsettled
+        self._claim_age_max, self._reach = claim_age_max, reach
+        self._fault: BaseException | None = None
+
+    def run(self, ended: threading.Event) -> None:
+        """Raises whatever fault ended one of its threads: it is a bug, and the process has to restart."""
+        threads = [
+            threading.Thread(target=self._guarded, args=(self._lane, ended, channel), name=f"lane-{channel}")
+            for channel in self._lanes
+        ]
+        threads.append(threading.Thread(target=self._guarded, args=(self._house, ended), name="housekeeping"))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._fault is not None:
+            raise self._fault
+
+    def _guarded(self, work: Callable[..., None], ended: threading.Event, *more: Channel) -> None:
+        try:
+            while not ended.is_set():
+                try:
+                    work(ended, *more)
+                except psycopg.OperationalError as error:
+                    # Postgres restarts: nothing can be claimed meanwhile, and nothing is lost.
+                    log.warning("database_unreachable", error=type(error).__name__)
+                    ended.wait(_DATABASE_DOWN_S)
+        except BaseException as error:  # noqa: BLE001 - raised again by `run`
+            self._fault = error
+            ended.set()
+
+    def _house(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            self._claims.recover(self._claim_age_max)
+            self._unsettled.round()
+            ended.wait(_HOUSEKEEPING_S)
+
+    def _lane(self, ended: threading.Event, channel: Channel) -> None:
+        lane = self._lanes[channel]
+        under_way: set[Future[None]] = set()
+        with ThreadPoolExecutor(lane.workers, thread_name_prefix=str(channel)) as threads:
+            while not ended.is_set():
+                free = lane.workers - len(under_way)
+                claims = self._claims.claim(channel, free, self._judge, lane.rate) if free else []
+                under_way |= {threads.submit(self._send, lane, claim) for claim in claims}
+                if under_way:
+                    done, under_way = wait(under_way, timeout=_IDLE_S, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                elif not claims:
+                    ended.wait(_IDLE_S)
+
+    def _send(self, lane: Lane, claim: Claim) -> None:
+        about = {"order": claim.command.order_id, "channel": str(claim.command.channel)}
+        parcel = self._parcel_of(claim.command, claim.to)
+        if not self._claims.may_leave(claim):
+            return
+        self._reach("after_claim_before_send", **about)
+        outcome = lane.door.send(parcel)
+        self._reach("after_send_before_record", **about)
+        self._record(claim, outcome)
+
+    @stamina.retry(on=psycopg.OperationalError, timeout=_RECORD_FOR_S, attempts=None)
+    def _record(self, claim: Claim, outcome: Outcome) -> None:
+        """If it cannot be recorded in time, the claim stays, and is ambiguous once its age says so."""
+        command_id = claim.command_id
+        log.info("sent", command_id=command_id, channel=claim.command.channel, outcome=type(outcome).__name__)
+        match outcome:
+            case Accepted(provider_id=provider_id):
+                if not self._claims.sent(command_id, provider_id):
+                    # Its first webhook was quicker, or it was given up meanwhile: the id is the truth.
+                    self._claims.heard(command_id, provider_id, ReceiptState.SENT, final=False)
+            case Refused(reason=reason):
+                opted_out = reason == "opted_out"
+                receipt = ReceiptState.SUPPRESSED if opted_out else ReceiptState.FAILED
+                how = Move(to=ClaimState.REJECTED, reason=reason, receipt=receipt)
+                self._claims.settle(command_id, how)
+            case NotAccepted(reason=reason, retry_after_s=retry_after_s):
+                self._again(claim, reason, retry_after_s)
+            case Unsure(reason=reason):
+                self._claims.ambiguous(command_id, reason)
+
+    def _again(self, claim: Claim, reason: str, retry_after_s: float) -> None:
+        backoff_s = _BACKOFF_S[min(claim.tries, len(_BACKOFF_S)) - 1]
+        after_s = max(backoff_s, retry_after_s)
+        next_at = self._clock.now() + timedelta(seconds=after_s)
+        if next_at < claim.command.not_after_at:
+            how = Move(to=ClaimState.PLANNED, reason=reason)
+            self._claims.settle(claim.command_id, how, after_s=after_s)
+            return
+        # Its time runs out while the provider is away: that is no fault of the address.
+        how = Move(to=ClaimState.REJECTED, reason=reason, receipt=ReceiptState.PROVIDER_DOWN)
+        self._claims.settle(claim.command_id, how)

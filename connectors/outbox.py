@@ -1,0 +1,47 @@
+"""Facts that leave in the transaction that made them true, and reach Kafka at least once, after it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import msgspec
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from schemas.catalogue import Topic
+from schemas.events import Fact
+
+Connection = psycopg.Connection[Any]
+_AT_ONCE = 500
+
+
+class Publish(Protocol):
+    """Hands records (topic, key, value) to Kafka; returns only once all are acknowledged, else raises."""
+
+    def __call__(self, records: list[tuple[str, str, bytes]]) -> None: ...
+
+
+class Outbox:
+    """`encode` is the codec's; a repeat carries the same `event_id`, so that readers drop it."""
+
+    def __init__(self, encode: Callable[[msgspec.Struct], bytes], topic: Topic = Topic.CASE_EVENTS) -> None:
+        self._encode = encode
+        self._topic = topic
+
+    def put(self, connection: Connection, facts: Iterable[Fact]) -> None:
+        """Part of the caller's transaction."""
+        rows = [(str(self._topic), fact.order_id, self._encode(fact)) for fact in facts]
+        if rows:
+            with connection.cursor() as cursor:
+                cursor.executemany("INSERT INTO outbox (topic, key, value) VALUES (%s, %s, %s)", rows)
+
+
+def publish_outbox(pool: ConnectionPool[Connection], publish: Publish) -> int:
+    """One batch, oldest first; returns how many. Killed in between, it publishes them once more."""
+    with pool.connection() as connection, connection.transaction():
+        rows = connection.execute(
+            "SELECT id, topic, key, value FROM outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED", [_AT_ONCE]
+        ).fetchall()
+        if rows:
+            publish([(topic, key, bytes(value)) for _, topic, key, value in rows])
+            connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", [[row[0] for row in rows]])
+    return len(rows)

@@ -1,0 +1,17 @@
+"""How alembic connects: with the DSN that `migrate.upgrade` was given."""
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+
+def run() -> None:
+    dsn: str = context.config.attributes["dsn"]
+    url = dsn.replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url, poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()

@@ -1,0 +1,200 @@
+"""Commands, clocks and small stand-ins for the tests of the connectors."""
+
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from psycopg_pool import ConnectionPool
+
+from connectors.channels.parcel import (
+    Absent,
+    Accepted,
+    ChannelDoor,
+    Outcome,
+    Parcel,
+    Progress,
+    Sighting,
+    Text,
+)
+from connectors.checks import Address, Checks, Limits
+from connectors.claims import Claims
+from connectors.clock import Clock
+from connectors.outbox import Connection, Outbox
+from connectors.register.migrate import upgrade
+from schemas.codec import Codec
+from schemas.commands import ChannelCancel, ChannelCommand, OfferedCase
+from schemas.events import ReceiptReceived
+from schemas.registry import registry
+from schemas.words import Channel, Kind, Purpose
+from state.policy import Caps, Quiet
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+ANN, BOB = "+447700900001", "+447700900002"
+ADDRESSES = {
+    ("ann", Channel.SMS): ANN,
+    ("ann", Channel.VOICE): ANN,
+    ("ann", Channel.PUSH): "device-ann",
+    ("ann", Channel.EMAIL): "ann@example.com",
+    ("bob", Channel.SMS): BOB,
+    ("bob", Channel.VOICE): BOB,
+}
+
+
+class SteppedClock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now.timestamp()
+
+    def move(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+def a_command(
+    command_id: str = "A1~E1.1",
+    channel: Channel = Channel.SMS,
+    now: datetime = NOON,
+    for_s: float = 180.0,
+    **changes: Any,
+) -> ChannelCommand:
+    order = command_id.partition("~")[0]
+    fields: dict[str, Any] = {
+        "command_id": command_id,
+        "order_id": order,
+        "conversation_id": command_id.rpartition(".")[0],
+        "customer_ref": "ann",
+        "store_id": "s1",
+        "channel": channel,
+        "purpose": Purpose.CALL if channel is Channel.VOICE else Purpose.ASK,
+        "cases": (OfferedCase(case_id="E1", kind=Kind.ITEM_UNAVAILABLE, decision_version=0),),
+        "not_after_at": now + timedelta(seconds=for_s),
+        "script": "mid_pick_substitution@1/en-GB/1",
+        "policy": "mid_pick_substitution@1",
+        "issued_at": now,
+    }
+    return ChannelCommand(**(fields | changes))
+
+
+def a_cancel(
+    cancels: str = "A1~E1.1", channel: Channel = Channel.SMS, reason: str = "decided"
+) -> ChannelCancel:
+    order = cancels.partition("~")[0]
+    return ChannelCancel(
+        command_id=f"{cancels}x",
+        order_id=order,
+        cancels=cancels,
+        channel=channel,
+        reason=reason,
+        issued_at=NOON,
+    )
+
+
+def parcel_of(command: ChannelCommand, to: str) -> Parcel:
+    return Parcel(
+        command_id=command.command_id,
+        order_id=command.order_id,
+        channel=command.channel,
+        purpose=command.purpose,
+        to=to,
+        text=Text(title="Greengrocer", body=f"About {command.command_id}: press 1"),
+        valid_s=120,
+    )
+
+
+def addresses(customer_ref: str, channel: Channel) -> Address | None:
+    to = ADDRESSES.get((customer_ref, channel))
+    return None if to is None else Address(to, ("Europe/London",))
+
+
+def limits(**changes: Any) -> Callable[[ChannelCommand], Limits]:
+    return lambda _command: Limits(
+        **({"caps": Caps(messages_per_day=100, calls_per_day=50), "quiet": Quiet()} | changes)
+    )
+
+
+def checks(**changes: Any) -> Checks:
+    return Checks(addresses, limits(**changes))
+
+
+class Rig:
+    """Claims on a real database, and what its outbox holds."""
+
+    def __init__(self, dsn: str, clock: Clock, run: str = "one/1") -> None:
+        upgrade(dsn)
+        self.codec = Codec(registry(None))
+        self.pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=1, max_size=8, open=True)
+        self.claims = Claims(self.pool, Outbox(self.codec.encode), clock, run)
+
+    def another(self, clock: Clock, run: str) -> Claims:
+        return Claims(self.pool, Outbox(self.codec.encode), clock, run)
+
+    def receipts(self, command_id: str | None = None) -> list[ReceiptReceived]:
+        with self.pool.connection() as connection:
+            rows = connection.execute("SELECT value FROM outbox ORDER BY id").fetchall()
+        facts = [self.codec.decode(bytes(row[0])) for row in rows]
+        return [fact for fact in facts if command_id in (None, fact.command_id)]
+
+    def told(self, command_id: str = "A1~E1.1") -> list[str]:
+        """The receipts as `state` or `state:reason`."""
+        return [f"{r.state}:{r.reason}" if r.reason else str(r.state) for r in self.receipts(command_id)]
+
+    def state(self, command_id: str = "A1~E1.1") -> str:
+        with self.pool.connection() as connection:
+            row = connection.execute(
+                "SELECT state FROM claims WHERE command_id = %s", [command_id]
+            ).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def close(self) -> None:
+        self.pool.close()
+
+
+class FakeDoor(ChannelDoor):
+    """Answers what it is told to, and remembers what it was given."""
+
+    def __init__(self, *outcomes: Outcome, sighting: Sighting | None = None) -> None:
+        self.outcomes = list(outcomes)
+        self.sighting = sighting or Absent()
+        self.sent: list[Parcel] = []
+        self.cancelled: list[str] = []
+        self.progress: Progress | None = None
+
+    def send(self, parcel: Parcel, /) -> Outcome:
+        self.sent.append(parcel)
+        return self.outcomes.pop(0) if self.outcomes else Accepted(f"id-{len(self.sent)}")
+
+    def find(self, _parcel: Parcel, _since: datetime, _known: frozenset[str], /) -> Sighting:
+        return self.sighting
+
+    def cancel(self, provider_id: str, /) -> None:
+        self.cancelled.append(provider_id)
+
+    def ask(self, _provider_id: str, /) -> Progress | None:
+        return self.progress
+
+
+def reach_from(spec: str) -> Callable[..., None]:
+    """`point:kill_9` or `point:stop` for the first pass of that point; empty for none."""
+    wanted, _, action = spec.partition(":")
+    left = [1] if spec else [0]
+
+    def reach(point: str, **_about: str) -> None:
+        if point == wanted and left[0]:
+            left[0] = 0
+            os.kill(os.getpid(), signal.SIGKILL if action == "kill_9" else signal.SIGSTOP)
+
+    return reach
+
+
+def decoded(body: bytes) -> ChannelCommand:
+    return msgspec.json.decode(body, type=ChannelCommand)
