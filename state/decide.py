@@ -37,6 +37,7 @@ from schemas.ids import conversation_id
 from schemas.words import (
     Actor,
     Arm,
+    CaseState,
     CloseReason,
     HoldState,
     Kind,
@@ -110,6 +111,24 @@ def decide(
         moved.due_at = due_at
         moved.due_version += 1
     return moved, effects
+
+
+def hand_to_people(conversation: Conversation, now: datetime, reason: str, rules: Rules) -> Result:
+    """We failed on this conversation: its timers stop, and each case that is not closed becomes a person's task."""
+    turn = Turn(conversation.copied(), now, rules)
+    moved = turn.conversation
+    turn.cancel_sends("handed_over")
+    moved.plan, moved.running, moved.gather_until_at, moved.next_call_at = (), False, None, None
+    moved.notices, moved.notice_at, moved.satisfaction_at = (), None, None
+    for case in moved.cases:
+        if case.state is CaseState.DONE:
+            close(turn, case, CloseReason.DONE)
+        elif not case.is_closed:
+            case.proof_at = None
+            stick(turn, case, reason)
+    moved.due_at = next_due(moved, rules)
+    moved.due_version += 1
+    return turn.finish()
 
 
 def _record_for(event: CaseEvent | Deadline, now: datetime) -> Conversation | None:

@@ -73,6 +73,8 @@ class Core(Protocol[S, E, R]):
     def decide(self, state: S | None, event: E | Deadline, now_ms: int, rules: R) -> tuple[S | None, object]:
         """The next state and the effects. None removes the record; the same object means "nothing changed".
 
+        `Malformed` sends the record to quarantine and moves nothing: it contradicts what is known.
+
         A `Deadline` must move: the state returned for it may not be due at the same instant and version.
         """
 

@@ -7,6 +7,8 @@ import msgspec
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from state.shelf import SHIPPED
+
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One partition's ledger. Topics all have the same number of partitions."""
@@ -52,6 +54,12 @@ class WorkerSettings(BaseSettings):
     source: str = "case.events.v1"
     quarantine: str = "case.quarantine.v1"
     partitions: int = 48
+    replication: int = 3
+    """Copies of each partition that the topics must have."""
+    policies: Path = SHIPPED
+    """The folder of the policies."""
+    schema_registry_url: str | None = Field(default=None, validation_alias="SCHEMA_REGISTRY_URL")
+    """A real registry; without it the committed lock file gives the ids."""
     data_folder: Path = Path(".saveline/state")
     ordinal: str | None = None
     """The pod's ordinal: with it membership is static, and a quick restart moves no partition."""

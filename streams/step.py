@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Generic
 
 from schemas.errors import Malformed
+from schemas.registry import RegistryUnavailable
 from streams.core import Core, Deadline, E, Output, R, Record, S
 from streams.deadlines import split
 from streams.envelope import FORMAT, NEVER, RESERVED, Fired, pack_head
@@ -84,6 +85,10 @@ class Step(Generic[S, E, R]):
                 if effects or after is not state:
                     self._settle(key, state, after, effects, record)
                 self.poisoned_in_a_row = 0
+            except Malformed as malformed:
+                # Well-formed by itself, but not beside what is known, such as an id used for something else.
+                reasons = malformed.reasons
+                self.rejected.append(of_record(record, self._settings, reasons, self._core.version))
             except Exception as error:  # noqa: BLE001 -- the poison rule: goes to quarantine with its traceback
                 self.rejected.append(of_record(record, self._settings, _told(error), self._core.version))
                 self._poisoned(key, error, record)
@@ -118,6 +123,9 @@ class Step(Generic[S, E, R]):
                 key = self._core.key(event)
             except Malformed as malformed:
                 reasons = malformed.reasons
+            except RegistryUnavailable:
+                # Nobody's record is at fault: the worker stops and tries again.
+                raise
             except Exception as error:  # noqa: BLE001 -- decoding may only say Malformed; a bug must not stop the partition
                 reasons = _told(error)
             else:

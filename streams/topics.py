@@ -58,7 +58,7 @@ def wanted_topics(*, app: str = "saveline", partitions: int = 48, replication: i
 
     def topic(name: str, config: Mapping[str, str], *, upstream: bool = False) -> Topic:
         return Topic(
-            name=name, partitions=partitions, replication=replication, config=config, upstream=upstream
+            name=str(name), partitions=partitions, replication=replication, config=config, upstream=upstream
         )
 
     safe = {"min.insync.replicas": str(max(1, replication - 1))}

@@ -1,0 +1,39 @@
+"""`saveline worker`: run the workers' process with what the environment says."""
+
+import sys
+
+from pydantic import ValidationError
+
+from schemas.codec import Codec
+from schemas.registry import registry
+from state import shelf
+from streams.heart import HeartCore
+from streams.settings import WorkerSettings
+from streams.topics import wanted_topics
+from streams.topics_broker import UnreachableError, WrongTopicsError, require
+
+
+def worker() -> int:
+    """Own some partitions of `case.events.v1` until a signal ends it; settings come from `SAVELINE_...`."""
+    try:
+        settings = WorkerSettings()
+        policies = shelf.load(settings.policies)
+        wanted = wanted_topics(
+            app=settings.app, partitions=settings.partitions, replication=settings.replication
+        )
+        require(settings.client, wanted)
+    except ValidationError as error:
+        # Every fault of the settings at once, by the name that the operator knows.
+        for fault in error.errors(include_url=False):
+            name = "_".join(["SAVELINE", *(str(part) for part in fault["loc"])]).upper()
+            print(f"{name}: {fault['msg']}", file=sys.stderr)
+        return 2
+    except (shelf.PolicyFaults, WrongTopicsError, UnreachableError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    from streams.worker import run
+
+    # Faust reads the command line of its own worker.
+    sys.argv = [sys.argv[0]]
+    run(HeartCore(Codec(registry(settings.schema_registry_url)), policies), settings)
+    return 0
