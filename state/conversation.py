@@ -107,6 +107,8 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     would_have: tuple[str, ...] = ()
     outcome: str = ""
     rating: int | None = None
+    # The last version whose trigger was pulled: the next one supersedes it.
+    triggered_version: int = 0
 
     @property
     def case_id(self) -> str:
@@ -174,6 +176,7 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     case_id: str
     purpose: Purpose
     channel: Channel
+    reason: str = ""
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True):

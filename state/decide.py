@@ -60,7 +60,6 @@ from state.settlement import (
     stick,
     substitute,
     tell,
-    write_back,
 )
 from state.turn import QuarantineRecord, Turn
 from state.wakeups import next_due, wakeups
@@ -511,7 +510,7 @@ def _fire(turn: Turn, what: str, case: Case | None) -> None:
             apply_default(turn, case)
             escalation.replanned(turn)
         case "retry" if case is not None:
-            write_back(turn, case)
+            receipts.write_again(turn, case)
         case "proof" if case is not None:
             request_evidence(turn, case)
         case "watch" if case is not None:

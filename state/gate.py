@@ -21,6 +21,8 @@ UNATTENDED = frozenset({OptionKind.SAFE_PLACE, OptionKind.NEIGHBOUR, OptionKind.
 HANDED_OVER = frozenset(
     {OptionKind.REDELIVER, OptionKind.PICKUP, OptionKind.INSTRUCTIONS, OptionKind.ADDRESS_CHANGE}
 )
+# The customer gets the goods at these, so that they must have kept until then.
+RECEIVED = UNATTENDED | HANDED_OVER
 
 
 class Pricing(StrEnum):
@@ -150,7 +152,8 @@ def _delivery(option: Option, question: Question) -> list[str]:
     if option.slot_from_at is not None and option.slot_from_at <= now and option.kind is OptionKind.REDELIVER:
         reasons.append("its slot has begun")
     handed_at = option.slot_until_at or option.slot_from_at or now
-    if delivery.cold_chain_until_at is not None and handed_at > delivery.cold_chain_until_at:
+    keeps_until_at = delivery.cold_chain_until_at
+    if keeps_until_at is not None and handed_at > keeps_until_at and option.kind in RECEIVED:
         reasons.append("the cold chain would not hold until then")
     if Contents.AGE_RESTRICTED in delivery.contains and option.kind in HANDED_OVER:
         start_at = option.slot_from_at or now

@@ -26,25 +26,23 @@ def spread(turn: Turn) -> None:
     """Everything that waited to be told: one message for each purpose and channel."""
     conversation = turn.conversation
     notices, conversation.notices, conversation.notice_at = conversation.notices, (), None
-    groups: dict[tuple[Purpose, Channel], list[Case]] = {}
+    groups: dict[tuple[Purpose, Channel, str], list[Case]] = {}
     for notice in notices:
         case = conversation.case(notice.case_id)
         if case is not None:
-            groups.setdefault((notice.purpose, notice.channel), []).append(case)
-    for (purpose, origin), cases in groups.items():
+            groups.setdefault((notice.purpose, notice.channel, notice.reason), []).append(case)
+    for (purpose, origin, reason), cases in groups.items():
         channels = _channels(turn, purpose, origin, cases)
         _announced(turn, purpose, cases, channels)
-        changeable = [case for case in cases if not case.is_closed]
         letter_all(turn)
-        offers = (
-            tuple([offer(turn, case) for case in changeable]) if purpose is not Purpose.WITHDRAWAL else ()
-        )
+        offers = tuple([offer(turn, case) for case in cases])
         for channel in channels:
             turn.send(
                 channel,
                 purpose,
                 cases,
                 offers=offers,
+                reason=reason,
                 not_after_at=turn.now + NEWS_VALID,
                 silent=_quiet(turn, cases),
             )

@@ -3,6 +3,8 @@
 from operator import attrgetter
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from schemas.commands import OfferedCase, OfferedOption, RefusedOption
 from schemas.facts import Content, Money, Option
 from schemas.words import Group, OptionKind
@@ -62,11 +64,28 @@ def admissible(turn: Turn, case: Case) -> tuple[list[Candidate], tuple[RefusedOp
 _rank_of = attrgetter("rank")
 
 
+def barred(turn: Turn, case: Case) -> tuple[str, ...]:
+    """Why what was decided may not be written any more: a block, or an allergen that became known since.
+
+    Reservations and slots count as they stood when it was decided: the decision has claimed them.
+    """
+    decision = case.decision
+    if decision is None:
+        return ()
+    by_id = {option.option_id: option for option in case.exception.options}
+    reasons: list[str] = []
+    for part in decision.chosen:
+        asked = replace(question(turn, case, part.quantity), now=decision.decided_at)
+        reasons += judge(by_id[part.option_id], asked).reasons if part.option_id in by_id else ()
+    return tuple(reasons)
+
+
 def offer(turn: Turn, case: Case) -> OfferedCase:
-    """What is shown for a case; remembers under which key each option stands."""
-    candidates, refused = admissible(turn, case)
+    """What is shown for a case; remembers under which key each option stands. A closed one has no choice left."""
+    candidates, refused = admissible(turn, case) if not case.is_closed else ([], ())
     shown = candidates[: turn.policy_of(case).options.shown_max]
-    case.offered = tuple([candidate.option.option_id for candidate in shown])
+    if not case.is_closed:
+        case.offered = tuple([candidate.option.option_id for candidate in shown])
     exception = case.exception
     line = exception.line
     hidden = _hides_contents(turn, case)
@@ -83,7 +102,7 @@ def offer(turn: Turn, case: Case) -> OfferedCase:
         ),
         more=len(candidates) - len(shown),
         refused=refused,
-        refund_allowed=exception.refund_allowed,
+        refund_allowed=exception.refund_allowed and not case.is_closed,
         standing=case.decision,
         gift=hidden,
     )

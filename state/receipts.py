@@ -6,7 +6,7 @@ import msgspec
 
 from schemas.events import EvidenceStored, ReceiptReceived, TriggerReceived, WriteBackReceived
 from schemas.facts import Chosen, Decision
-from schemas.ids import command_number, evidence_id
+from schemas.ids import command_number, evidence_id, trigger_id
 from schemas.words import (
     CaseState,
     Channel,
@@ -20,13 +20,15 @@ from schemas.words import (
 )
 from state import escalation
 from state.conversation import CallState, Case, Fulfilment, Proof, Task, Write
-from state.offers import admissible
+from state.offers import admissible, barred
 from state.pricing import replacements, rescaled
 from state.settlement import (
     Choice,
     apply_default,
     close,
+    earlier_stands,
     own_trigger,
+    patience,
     progressed,
     request_evidence,
     settle,
@@ -41,6 +43,15 @@ from state.voices import SILENCED, opt_out
 
 # Suppressed for these reasons, a channel is not broken: it is the customer's or our own will.
 WILLED = frozenset({"cap", "quiet", "kill_switch", "too_late", "decided", "withdrawn"})
+# What a customer is told whose later choice the OMS did not take, so that the earlier one stands.
+_REFUSALS = {
+    WriteBackOutcome.LINE_CHANGED: "changes_not_possible",
+    WriteBackOutcome.LINE_FULFILLED: "already_picked",
+    WriteBackOutcome.AUTHORISATION_REFUSED: "not_authorised",
+    WriteBackOutcome.ORDER_NOT_MODIFIABLE: "changes_not_possible",
+    WriteBackOutcome.MISMATCH: "changes_not_possible",
+    WriteBackOutcome.REJECTED: "changes_not_possible",
+}
 
 
 def of_channel(turn: Turn, event: ReceiptReceived) -> bool:
@@ -177,7 +188,15 @@ def _repaired(turn: Turn, case: Case) -> None:
     """A person set the order right by hand: the write-back is read again before anything is believed."""
     if case.stuck and case.state is CaseState.DECIDED and case.write is not Write.VERIFIED:
         case.stuck = ""
+        write_again(turn, case)
+
+
+def write_again(turn: Turn, case: Case) -> None:
+    """The same update once more, unless the gate has closed meanwhile: what is unsafe is never written."""
+    if not barred(turn, case):
         write_back(turn, case)
+    elif not earlier_stands(turn, case, "not_available"):
+        _reopen(turn, case)
 
 
 def of_write_back(turn: Turn, event: WriteBackReceived) -> bool:
@@ -189,6 +208,12 @@ def of_write_back(turn: Turn, event: WriteBackReceived) -> bool:
         return _of_earlier_version(case, event)
     if case.write is Write.VERIFIED:
         return False
+    conflict = _REFUSALS.get(event.outcome, "")
+    if conflict and earlier_stands(turn, case, conflict):
+        if event.outcome is WriteBackOutcome.LINE_FULFILLED:
+            case.picked = True
+            progressed(turn, case)
+        return True
     match event.outcome:
         case WriteBackOutcome.APPLIED | WriteBackOutcome.ALREADY_APPLIED:
             written(turn, case)
@@ -199,7 +224,7 @@ def of_write_back(turn: Turn, event: WriteBackReceived) -> bool:
         case WriteBackOutcome.LINE_FULFILLED:
             case.picked = True
             close(turn, case, CloseReason.PICKED)
-            tell(turn, case, Purpose.REPLY, case.decision.channel)
+            tell(turn, case, Purpose.REPLY, case.decision.channel, conflict)
         case WriteBackOutcome.AUTHORISATION_REFUSED:
             _not_authorised(turn, case)
         case WriteBackOutcome.ORDER_NOT_MODIFIABLE:
@@ -327,10 +352,11 @@ def _not_authorised(turn: Turn, case: Case) -> None:
 
 def silence(turn: Turn, case: Case) -> None:
     """Nobody answered for too long: the case is stuck with what is missing, and a person is asked."""
-    case.watch_at = None
-    parts = missing(case)
     if case.proof is Proof.NONE and case.write is Write.VERIFIED:
         request_evidence(turn, case)
+    waits = patience(turn, case)
+    case.watch_at = min(waits.values(), default=None)
+    parts = [part for part, until_at in waits.items() if until_at <= turn.now] if waits else missing(case)
     if parts:
         stick(turn, case, f"nothing was heard of: {', '.join(parts)}")
 
@@ -338,7 +364,9 @@ def silence(turn: Turn, case: Case) -> None:
 def of_trigger(turn: Turn, event: TriggerReceived) -> bool:
     """Fulfilment accepted, refused or did what was triggered."""
     case = next((c for c in turn.conversation.cases if own_trigger(c, event.trigger_id)), None)
-    if case is None or case.is_closed or case.trigger in (Fulfilment.NONE, Fulfilment.DONE):
+    if case is None:
+        return _of_earlier_trigger(turn, event)
+    if case.is_closed or case.trigger in (Fulfilment.NONE, Fulfilment.DONE):
         return False
     match event.state:
         case TriggerState.ACCEPTED:
@@ -362,12 +390,28 @@ def of_trigger(turn: Turn, event: TriggerReceived) -> bool:
     return True
 
 
+def _of_earlier_trigger(turn: Turn, event: TriggerReceived) -> bool:
+    """The version before may have to stand again, so that its receipts count as well."""
+    for case in turn.conversation.cases:
+        before = case.before
+        if before is None or case.is_closed or before.trigger is Fulfilment.DONE:
+            continue
+        if event.state is TriggerState.DONE and trigger_id(before.decision.decision_id) == event.trigger_id:
+            case.before = msgspec.structs.replace(
+                before, trigger=Fulfilment.DONE, triggered_at=event.occurred_at
+            )
+            return True
+    return False
+
+
 def of_evidence(turn: Turn, event: EvidenceStored) -> bool:
     """Sealed, stored and read back: only what belongs to the version that stands."""
     case = turn.conversation.case(event.case_id)
-    if case is None or case.decision is None or case.is_closed or case.proof is not Proof.REQUESTED:
+    if case is None or case.decision is None or case.is_closed:
         return False
     if event.request_id != evidence_id(case.decision.decision_id):
+        return _of_earlier_evidence(case, event)
+    if case.proof is not Proof.REQUESTED:
         return False
     case.evidence = event.pointer
     if event.missing:
@@ -375,4 +419,14 @@ def of_evidence(turn: Turn, event: EvidenceStored) -> bool:
         return True
     case.proof = Proof.STORED
     progressed(turn, case)
+    return True
+
+
+def _of_earlier_evidence(case: Case, event: EvidenceStored) -> bool:
+    before = case.before
+    if before is None or event.missing or before.proof is not Proof.REQUESTED:
+        return False
+    if event.request_id != evidence_id(before.decision.decision_id):
+        return False
+    case.before = msgspec.structs.replace(before, proof=Proof.STORED, evidence=event.pointer)
     return True

@@ -125,13 +125,14 @@ def apply_upstream_default(turn: Turn, case: Case) -> None:
 
 
 def _default(turn: Turn, case: Case) -> Choice:
-    exception = case.exception
-    if turn.conversation.facts.substitute_by_default and exception.kind is not Kind.RECALLED:
+    exception, policy = case.exception, turn.policy_of(case)
+    permitted = turn.conversation.facts.substitute_by_default and case.round <= policy.options.rounds_max
+    if permitted and exception.kind is not Kind.RECALLED:
         asked = question(turn, case, case.quantity_short)
         for candidate in admissible(turn, case)[0]:
             if may_be_default(candidate.option, asked):
                 return substitute(case, candidate, Actor.DEFAULT)
-    wanted = turn.policy_of(case).default.resolution
+    wanted = policy.default.resolution
     if wanted is Resolution.REFUNDED and not exception.refund_allowed:
         wanted = BY_UPSTREAM[exception.upstream_default]
         if wanted is Resolution.SUBSTITUTED:
@@ -160,6 +161,7 @@ def settle(turn: Turn, case: Case, choice: Choice) -> None:
     case.trigger, case.triggered_at = Fulfilment.NONE, None
     case.proof, case.evidence, case.proof_at = Proof.NONE, None, None
     case.stuck = ""
+    turn.conversation.remove_at = None
     if turn.is_shadow:
         close(turn, case, CloseReason.SHADOW)
     else:
@@ -173,7 +175,6 @@ def settle(turn: Turn, case: Case, choice: Choice) -> None:
         if not any(c.is_open for c in turn.conversation.cases):
             # Sends still queued are taken back at once; a call in progress is told.
             turn.cancel_sends("decided")
-    turn.conversation.remove_at = None
 
 
 def _decision(turn: Turn, case: Case, choice: Choice) -> Decision:
@@ -234,10 +235,12 @@ def write_back(turn: Turn, case: Case) -> None:
     )
 
 
-def tell(turn: Turn, case: Case, purpose: Purpose, channel: Channel = Channel.UNKNOWN) -> None:
+def tell(
+    turn: Turn, case: Case, purpose: Purpose, channel: Channel = Channel.UNKNOWN, reason: str = ""
+) -> None:
     """Remember to tell the customer; what falls together becomes one message."""
     conversation = turn.conversation
-    notice = Notice(case.case_id, purpose, channel)
+    notice = Notice(case.case_id, purpose, channel, reason)
     if notice not in conversation.notices:
         conversation.notices = (*conversation.notices, notice)
     if conversation.notice_at is None:
@@ -250,6 +253,10 @@ def written(turn: Turn, case: Case) -> None:
     case.write, case.written_at = Write.VERIFIED, turn.now
     case.stuck = ""
     case.retry_at = None
+    _seek_the_rest(turn, case)
+
+
+def _seek_the_rest(turn: Turn, case: Case) -> None:
     if case.trigger is Fulfilment.NONE:
         _pull_trigger(turn, case)
     call = turn.conversation.call
@@ -258,10 +265,19 @@ def written(turn: Turn, case: Case) -> None:
         case.proof_at = turn.now + timedelta(milliseconds=turn.policy_of(case).timing.talk_ms)
     else:
         request_evidence(turn, case)
-    policy = turn.policy_of(case)
-    patience_ms = min(policy.write_back.trigger_stuck_ms, policy.evidence.stuck_ms)
-    case.watch_at = turn.now + timedelta(milliseconds=patience_ms)
+    case.watch_at = min(patience(turn, case).values(), default=None)
     progressed(turn, case)
+
+
+def patience(turn: Turn, case: Case) -> dict[str, datetime]:
+    """Until when to wait for each part that is still missing of a written decision."""
+    if case.written_at is None:
+        return {}
+    policy, parts = turn.policy_of(case), missing(case)
+    waits_ms = {"evidence": policy.evidence.stuck_ms, "trigger": policy.write_back.trigger_stuck_ms}
+    return {
+        part: case.written_at + timedelta(milliseconds=ms) for part, ms in waits_ms.items() if part in parts
+    }
 
 
 def _pull_trigger(turn: Turn, case: Case) -> None:
@@ -269,9 +285,9 @@ def _pull_trigger(turn: Turn, case: Case) -> None:
     if decision is None:
         return
     supersedes = ""
-    if case.before is not None and case.before.trigger is not Fulfilment.NONE:
-        supersedes = trigger_id(case.before.decision.decision_id)
-    case.trigger = Fulfilment.SENT
+    if case.triggered_version:
+        supersedes = trigger_id(decision_id(case.case_id, case.triggered_version))
+    case.trigger, case.triggered_version = Fulfilment.SENT, decision.version
     line = exception.line
     turn.act(
         FulfilmentTrigger(
@@ -394,26 +410,26 @@ def hand_over(turn: Turn, case: Case, purpose: Purpose, reason: str) -> None:
 
 
 def write_failed(turn: Turn, case: Case, reason: str) -> None:
-    """The update cannot be written: an earlier version that was stands, and the customer is told; else people."""
-    before = case.before
-    case.write, case.retry_at = Write.FAILED, None
-    if before is not None and before.write is Write.VERIFIED:
-        _return_to(case, before)
-        tell(
-            turn, case, Purpose.REPLY, case.decision.channel if case.decision is not None else Channel.UNKNOWN
-        )
-        turn.hold(case, HoldState.DECIDED)
-        progressed(turn, case)
-        return
-    stick(turn, case, reason)
+    """The update cannot be written: an earlier version that was stands; else people."""
+    if not earlier_stands(turn, case, "changes_not_possible"):
+        case.write, case.retry_at = Write.FAILED, None
+        stick(turn, case, reason)
 
 
-def _return_to(case: Case, before: Settled) -> None:
+def earlier_stands(turn: Turn, case: Case, reason: str) -> bool:
+    """Go back to the version that the OMS holds, if there is one, and tell the customer why."""
+    before, refused = case.before, case.decision
+    if before is None or refused is None or before.write is not Write.VERIFIED:
+        return False
     case.decision, case.before = before.decision, None
     case.write, case.written_at = before.write, before.written_at
     case.trigger, case.triggered_at = before.trigger, before.triggered_at
     case.proof, case.evidence = before.proof, before.evidence
-    case.state, case.watch_at = CaseState.DECIDED, None
+    case.state, case.stuck, case.retry_at = CaseState.DECIDED, "", None
+    tell(turn, case, Purpose.REPLY, refused.channel, reason)
+    turn.hold(case, HoldState.DECIDED)
+    _seek_the_rest(turn, case)
+    return True
 
 
 def own_trigger(case: Case, triggered: str) -> bool:

@@ -113,7 +113,7 @@ class Turn:
     ) -> int | None:
         """Ask a connector to send or dial; the command's number, or None where nobody is contacted."""
         conversation = self.conversation
-        if self.contacts_nobody:
+        if self.is_shadow or (self.contacts_nobody and channel is not Channel.PERSON):
             for case in about:
                 case.would_have = (*case.would_have, f"{purpose} by {channel}")[-16:]
                 self.touch(case)

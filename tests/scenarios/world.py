@@ -16,6 +16,7 @@ from schemas.commands import (
     EvidenceRequest,
     FulfilmentTrigger,
     LineHold,
+    OfferedCase,
     OrderUpdate,
 )
 from schemas.events import (
@@ -26,6 +27,7 @@ from schemas.events import (
     ExceptionAmended,
     ExceptionRaised,
     ExceptionWithdrawn,
+    ProductBlocked,
     ReceiptReceived,
     ResponseReceived,
     TriggerReceived,
@@ -222,6 +224,10 @@ class World:
             )
         )
 
+    def blocked(self, sku: str) -> None:
+        """A recall or a sales stop: the product may no longer be handed out."""
+        self.happens(ProductBlocked(event_id=self.new_id(), sku=sku, blocked=True, occurred_at=self.now))
+
     def new_id(self) -> str:
         return f"event-{next(self._ids)}"
 
@@ -387,6 +393,19 @@ class World:
 
     def holds(self, case_id: str = "x1") -> list[LineHold]:
         return [hold for hold in self.of(LineHold) if hold.case_id == case_id]
+
+    def shown(self, case_id: str = "x1") -> OfferedCase:
+        """The case as it was last put before the customer."""
+        return [case for c in self.sent() for case in c.cases if case.case_id == case_id][-1]
+
+    def options(self, case_id: str = "x1") -> list[str]:
+        """The options as they were last put before the customer, in the order of their keys."""
+        return [option.option_id for option in self.shown(case_id).options]
+
+    def refused(self, option_id: str, case_id: str = "x1") -> str:
+        """Why an option was not offered, in words; empty where it was."""
+        reasons = [o.reasons for o in self.last_change(case_id).refused if o.option_id == option_id]
+        return "; ".join(reasons[0]) if reasons else ""
 
     def cancelled(self) -> list[str]:
         return [cancel.cancels for cancel in self.of(ChannelCancel)]
