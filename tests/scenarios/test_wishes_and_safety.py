@@ -50,12 +50,20 @@ def test_a_stored_own_choice_may_be_changed_afterwards():
 
 
 def test_a_stored_own_choice_that_costs_more_is_asked_for_and_stands_first():
-    dearer = an_option(unit_price=pounds(250))
+    dearer = an_option(unit_price=pounds(350))
     corner = an_option("corner", sku="bread-corner", name="Corner Loaf 400 g", brand="Corner")
-    world = asked(an_exception(options=(corner, dearer)), a_customer(own_choices=(WANTS_HILLSIDE,)))
+    facts = a_customer(own_choices=(WANTS_HILLSIDE,), price_cap=pounds(200))
+    world = asked(an_exception(options=(corner, dearer)), facts)
     world.expect_open()
     assert world.options() == ["hillside", "corner"]
-    assert world.shown().options[0].ranked_because.startswith("your own choice")
+    assert world.shown().options[0].ranked_because.startswith("own choice")
+
+
+def test_a_stored_own_choice_is_taken_where_the_difference_is_ours_to_bear():
+    dearer = an_option(unit_price=pounds(260))
+    world = asked(an_exception(options=(dearer,)), a_customer(own_choices=(WANTS_HILLSIDE,)))
+    decision = world.expect_decision(Resolution.SUBSTITUTED, actor=Actor.STORED_PREFERENCE)
+    assert (decision.price_after, decision.absorbed) == (pounds(200), pounds(60))
 
 
 def test_a_stored_own_choice_that_is_not_among_the_options_changes_nothing():
