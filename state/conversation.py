@@ -77,7 +77,9 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     # What the customer was shown, in the order of the keys, and under which letter.
     offered: tuple[str, ...] = ()
     letter: str = ""
+    # The facts as they are now were put to the customer; and when something was last.
     asked: bool = False
+    asked_at: datetime | None = None
     presented: bool = False
     late: bool = False
     # An SMS answer that raises the total waits for one more yes.
@@ -205,7 +207,8 @@ class Conversation(msgspec.Struct, array_like=True, kw_only=True):
     gather_until_at: datetime | None = None
     plan: tuple[Planned, ...] = ()
     running: bool = False
-    last_dial_at: datetime | None = None
+    # The case for whose deadline the plan was made.
+    anchor: str = ""
     # Digital steps that were opened, by name, and what became of the calls.
     opened_steps: tuple[str, ...] = ()
     calls: int = 0

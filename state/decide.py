@@ -298,8 +298,7 @@ def _first_move(turn: Turn, case: Case) -> None:
         escalation.gather(turn, case)
         turn.replan = True
         escalation.replanned(turn)
-        if case.is_open:
-            turn.hold(case, HoldState.ASKING)
+        turn.hold(case, HoldState.ASKING)
 
 
 def _raised_again(turn: Turn, event: ExceptionAccepted, mark: int) -> bool:
@@ -383,8 +382,7 @@ def _amend(turn: Turn, case: Case, event: ExceptionAmended) -> None:
             escalation.gather(turn, case)
     turn.replan = True
     escalation.replanned(turn)
-    if case.is_open:
-        turn.hold(case, HoldState.ASKING)
+    turn.hold(case, HoldState.ASKING)
 
 
 def _withdraws(turn: Turn, event: ExceptionWithdrawn) -> bool:
@@ -412,7 +410,7 @@ def _withdraws(turn: Turn, event: ExceptionWithdrawn) -> bool:
 def _found(turn: Turn, case: Case) -> None:
     """The article is there after all: told once to whoever was messaged."""
     close(turn, case, CloseReason.WITHDRAWN)
-    if case.asked:
+    if case.asked_at is not None:
         tell(turn, case, news.WITHDRAWN)
 
 
@@ -435,7 +433,7 @@ def _pick(turn: Turn, case: Case) -> bool:
     case.picked = True
     if case.is_open:
         close(turn, case, CloseReason.PICKED)
-        if case.asked:
+        if case.asked_at is not None:
             tell(turn, case, news.WITHDRAWN)
     else:
         progressed(turn, case)

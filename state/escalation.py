@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from schemas.words import Channel, Kind, Purpose
+from schemas.words import Channel, HoldState, Kind, Purpose
 from state.conversation import Call, Case, Conversation, Planned, Send
 from state.offers import letter_all, offer
-from state.plan import Digital, Situation, plan
+from state.plan import Digital, Situation, last_dial_at, plan
 from state.policy import Policy, Step
 from state.quiet import opens_at
 from state.settlement import apply_default
@@ -15,16 +15,15 @@ from state.turn import Turn
 
 
 def gather(turn: Turn, case: Case) -> None:
-    """Start the gather window with the first exception; it is never extended, and short before a deadline."""
+    """The gather window runs from the first exception; a later one may end it sooner, but never extends it."""
     conversation = turn.conversation
-    if conversation.gather_until_at is not None:
-        return
     policy = turn.policy_of(case)
     left = case.exception.fulfilment_deadline_at - turn.now
     window = min(timedelta(milliseconds=policy.gather_ms), max(left / 10, timedelta()))
     # Kafka's timestamps are whole milliseconds, and so are our deadlines.
     window -= timedelta(microseconds=window.microseconds % 1_000)
-    conversation.gather_until_at = turn.now + window
+    standing = conversation.gather_until_at
+    conversation.gather_until_at = min(standing or turn.now + window, turn.now + window)
 
 
 def begin_afresh(conversation: Conversation) -> None:
@@ -40,6 +39,7 @@ def begin_afresh(conversation: Conversation) -> None:
 def replanned(turn: Turn) -> None:
     """Make the plan anew from the earliest open deadline; whoever is left without a step takes the default."""
     conversation = turn.conversation
+    before = conversation.plan[-1].due_at if conversation.plan else None
     while turn.replan:
         turn.replan = False
         waiting = _waiting(conversation)
@@ -57,6 +57,10 @@ def replanned(turn: Turn) -> None:
             anchor.late = not anchor.asked
             apply_default(turn, anchor)
             turn.replan = True
+    if conversation.plan and conversation.plan[-1].due_at != before:
+        for case in _waiting(conversation):
+            turn.touch(case)
+            turn.hold(case, HoldState.ASKING)
     if not conversation.running and conversation.plan and conversation.gather_until_at is None:
         _open_step(turn)
 
@@ -79,17 +83,15 @@ def clock_fires(turn: Turn) -> None:
 
 
 def close_step(turn: Turn) -> None:
-    """A window closes, whatever receipts did; without a further step, the time of the first case has come."""
+    """A window closes, whatever receipts did; after the last, the time of the case it was planned for has come."""
     conversation = turn.conversation
     conversation.running = False
     conversation.plan = conversation.plan[1:]
     conversation.next_call_at = None
-    if conversation.plan:
-        _open_step(turn)
-        return
-    waiting = _waiting(conversation)
-    if waiting:
-        apply_default(turn, waiting[0])
+    anchor = conversation.case(conversation.anchor)
+    if not conversation.plan and anchor is not None and anchor in _waiting(conversation):
+        apply_default(turn, anchor)
+    # What comes next is planned with the conditions of now: the queue may have grown meanwhile.
     turn.replan = True
     replanned(turn)
 
@@ -103,10 +105,10 @@ def dial(turn: Turn) -> None:
         return
     step = conversation.plan[0]
     policy = turn.policy_of(waiting[0])
-    last_dial_at = conversation.last_dial_at
+    latest_at = _last_dial_at(turn, waiting[0], policy)
     if not step.is_voice or conversation.calls_ended or conversation.calls >= conversation.calls_max:
         return
-    if last_dial_at is None or turn.now > last_dial_at or not _may_call(turn, waiting[0], policy):
+    if turn.now > latest_at or not _may_call(turn, waiting[0], policy):
         return
     if opens_at(policy, waiting[0].exception, conversation.facts, turn.now) > turn.now:
         return
@@ -120,7 +122,7 @@ def dial(turn: Turn) -> None:
         attempt=conversation.calls,
         offers=tuple([offer(turn, case) for case in waiting]),
         respond_by_at=turn.default_at(waiting[0]),
-        not_after_at=min(last_dial_at, step.due_at),
+        not_after_at=min(latest_at, step.due_at),
     )
     _mark_asked(turn, waiting)
     if n is not None:
@@ -141,10 +143,14 @@ def attempt_failed(turn: Turn) -> None:
 def call_back_at(turn: Turn, at: datetime) -> bool:
     """The customer names a later moment: the next attempt then, if the plan still allows it."""
     conversation = turn.conversation
-    last = conversation.last_dial_at
+    waiting = _waiting(conversation)
     running = conversation.running and conversation.plan and conversation.plan[0].is_voice
     left = conversation.calls < conversation.calls_max and not conversation.calls_ended
-    if not running or not left or last is None or at > min(last, conversation.plan[0].due_at):
+    if not waiting or not running or not left:
+        return False
+    # The call has to be over before the window closes and the default is applied.
+    policy = turn.policy_of(waiting[0])
+    if at > last_dial_at(policy, conversation.plan[0].due_at + policy.write_margin, _queue_ms(turn)):
         return False
     conversation.next_call_at = at
     return True
@@ -172,41 +178,57 @@ def _plan(turn: Turn, anchor: Case) -> None:
         # A voice window that runs stays as it is, unless an earlier deadline has joined.
         due_at = min(running.due_at, turn.limit_at(anchor))
         conversation.plan = (msgspec.structs.replace(running, due_at=due_at),)
-        conversation.last_dial_at = _last_dial_at(turn, anchor, policy)
         return
     starts_at = max(turn.now, conversation.gather_until_at or turn.now) if running is None else turn.now
     situation = Situation(
         starts_at=starts_at,
         deadline_at=anchor.exception.fulfilment_deadline_at,
         occurred_at=anchor.exception.occurred_at,
-        digital=_digital(turn, policy, running),
+        digital=_digital(turn, anchor, policy, running),
         attempts=_attempts(turn, anchor, policy),
-        queue_ms=turn.rules.conditions.voice_queue_ms,
+        queue_ms=_queue_ms(turn),
         rings_from=lambda at: opens_at(policy, anchor.exception, conversation.facts, at),
     )
-    made = plan(policy, situation)
-    conversation.running = running is not None and bool(made.steps) and made.steps[0].name == running.name
-    conversation.plan = made.steps
-    conversation.last_dial_at = made.last_dial_at
+    steps = plan(policy, situation)
+    conversation.running = running is not None and bool(steps) and steps[0].name == running.name
+    conversation.plan = steps
+    conversation.anchor = anchor.case_id
 
 
 def _last_dial_at(turn: Turn, anchor: Case, policy: Policy) -> datetime:
-    timing = policy.timing
-    needed_ms = timing.talk_ms + timing.ring_ms + turn.rules.conditions.voice_queue_ms
-    return turn.limit_at(anchor) - timedelta(milliseconds=needed_ms)
+    deadline_at = anchor.exception.fulfilment_deadline_at
+    return last_dial_at(policy, deadline_at, _queue_ms(turn))
 
 
-def _digital(turn: Turn, policy: Policy, running: Planned | None) -> tuple[Digital, ...]:
+def _queue_ms(turn: Turn) -> int:
+    return turn.rules.conditions.voice_queue_ms
+
+
+def _digital(turn: Turn, anchor: Case, policy: Policy, running: Planned | None) -> tuple[Digital, ...]:
     """The digital steps that are still to come or run, each with the channels that are left to it."""
     found = []
     for step in policy.steps:
-        runs = running is not None and step.name == running.name
-        if step.is_voice or (step.name in turn.conversation.opened_steps and not runs):
+        if step.is_voice:
             continue
+        opened_at = None
+        if running is not None and step.name == running.name:
+            opened_at = running.opens_at
+        elif step.name in turn.conversation.opened_steps and anchor.asked_at is not None:
+            opened_at = anchor.asked_at
+            if not _goes_on(turn, anchor, step, opened_at):
+                continue
         channels = _channels(turn, step)
         if channels is not None:
-            found.append(Digital(step, channels, running.opens_at if runs and running is not None else None))
+            found.append(Digital(step, channels, opened_at))
     return tuple(found)
+
+
+def _goes_on(turn: Turn, anchor: Case, step: Step, asked_at: datetime) -> bool:
+    """A window that was cut short for another case's deadline: this one still has the rest of it."""
+    conversation = turn.conversation
+    ends_at = asked_at + timedelta(milliseconds=step.window_ms or 0)
+    last_opened = step.name == conversation.opened_steps[-1]
+    return anchor.case_id != conversation.anchor and last_opened and ends_at > turn.now
 
 
 def _channels(turn: Turn, step: Step) -> tuple[Channel, ...] | None:
@@ -269,6 +291,8 @@ def _open_step(turn: Turn) -> None:
         dial(turn)
         _touch_open(turn)
         return
+    if step.name in conversation.opened_steps and all(case.asked for case in _waiting(conversation)):
+        return
     conversation.opened_steps = (*conversation.opened_steps, step.name)
     first = not any(case.asked for case in conversation.cases)
     _ask(turn, step, Purpose.ASK if first else Purpose.UPDATE)
@@ -317,7 +341,7 @@ def _ask(turn: Turn, step: Planned, purpose: Purpose) -> None:
 
 def _mark_asked(turn: Turn, cases: list[Case]) -> None:
     for case in cases:
-        case.asked = True
+        case.asked, case.asked_at = True, turn.now
         turn.touch(case)
 
 

@@ -39,13 +39,6 @@ class Situation(msgspec.Struct, frozen=True):
     rings_from: RingsFrom
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """The steps in order. None at all: whatever was possible no longer fits, so the default is due."""
-
-    steps: tuple[Planned, ...]
-    last_dial_at: datetime
-
-
 class _Window(msgspec.Struct):
     """A digital window while it is being fitted."""
 
@@ -55,19 +48,25 @@ class _Window(msgspec.Struct):
     least_ms: int
 
 
-def plan(policy: Policy, situation: Situation) -> Plan:
-    """The whole escalation from `starts_at` on, against the earliest deadline."""
+def last_dial_at(policy: Policy, deadline_at: datetime, queue_ms: int) -> datetime:
+    """A call that is asked for later could not be over, and its decision written, before the deadline."""
     timing = policy.timing
-    margin = timedelta(milliseconds=timing.write_margin_ms)
-    room_ms = _ms(situation.deadline_at - margin - situation.starts_at)
-    needed = timedelta(milliseconds=timing.talk_ms + timing.ring_ms + situation.queue_ms)
-    last_dial_at = situation.deadline_at - margin - needed
+    needed_ms = timing.write_margin_ms + timing.talk_ms + timing.ring_ms + queue_ms
+    return deadline_at - timedelta(milliseconds=needed_ms)
+
+
+def plan(policy: Policy, situation: Situation) -> tuple[Planned, ...]:
+    """The steps from `starts_at` on, in order, against the earliest deadline.
+
+    None at all: whatever was possible no longer fits, so the default is due.
+    """
+    room_ms = _ms(situation.deadline_at - policy.write_margin - situation.starts_at)
     voice = policy.voice_step
     if voice is not None and situation.attempts > 0:
         steps = _with_voice(policy, voice, situation, room_ms)
         if steps is not None:
-            return Plan(steps, last_dial_at)
-    return Plan(_laid_out(situation, _fitted(_windows(situation), room_ms)), last_dial_at)
+            return steps
+    return _laid_out(situation, _fitted(_windows(situation), room_ms))
 
 
 def _with_voice(

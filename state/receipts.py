@@ -62,14 +62,20 @@ def of_channel(turn: Turn, event: ReceiptReceived) -> bool:
     if event.channel is Channel.PERSON:
         return _of_task(turn, event, n)
     if event.reason == "opted_out" and event.state in (ReceiptState.FAILED, ReceiptState.SUPPRESSED):
-        # The provider knows of an opt-out that we do not: it is one, and no failure.
-        if all(channel in turn.conversation.opted_out for channel in SILENCED):
-            return False
-        opt_out(turn, SILENCED)
-        return True
+        return _of_opted_out(turn, n)
     if event.channel is Channel.VOICE:
         return _of_call(turn, event, n)
     return _of_message(turn, event, n)
+
+
+def _of_opted_out(turn: Turn, n: int) -> bool:
+    """The provider knows of an opt-out that we do not: it is one, and no failure."""
+    conversation = turn.conversation
+    conversation.sends = tuple([send for send in conversation.sends if send.n != n])
+    if conversation.call is not None and conversation.call.n == n:
+        conversation.call = None
+    opt_out(turn, SILENCED)
+    return True
 
 
 def _of_message(turn: Turn, event: ReceiptReceived, n: int) -> bool:
@@ -337,8 +343,7 @@ def _reopen(turn: Turn, case: Case) -> None:
     escalation.gather(turn, case)
     turn.replan = True
     escalation.replanned(turn)
-    if case.is_open:
-        turn.hold(case, HoldState.ASKING)
+    turn.hold(case, HoldState.ASKING)
 
 
 def _not_authorised(turn: Turn, case: Case) -> None:

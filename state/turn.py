@@ -14,7 +14,7 @@ from schemas.commands import (
     RefusedOption,
     ResponseVerdict,
 )
-from schemas.facts import Money
+from schemas.facts import Line, Money
 from schemas.ids import command_id
 from schemas.words import Actor, Arm, CaseState, Channel, HoldState, Mode, Purpose, Resolution
 from state.conversation import Case, Conversation, Send
@@ -34,7 +34,7 @@ class QuarantineRecord(msgspec.Struct, frozen=True):
 class Turn:
     """Moves one conversation for one event; everything that leaves goes through here."""
 
-    __slots__ = ("conversation", "effects", "now", "refused", "replan", "rules", "touched")
+    __slots__ = ("asking", "conversation", "effects", "now", "refused", "replan", "rules", "touched")
 
     def __init__(self, conversation: Conversation, now: datetime, rules: Rules) -> None:
         self.conversation = conversation
@@ -42,6 +42,8 @@ class Turn:
         self.rules = rules
         self.effects: list[Effect | QuarantineRecord] = []
         self.touched: dict[str, ResponseVerdict | None] = {}
+        # Pickers to be told, at the end of the turn, until when they may wait.
+        self.asking: dict[str, None] = {}
         # Options that the gate refused in this turn, for the register.
         self.refused: dict[str, tuple[RefusedOption, ...]] = {}
         # Cases ended, joined or became unreachable: the plan is made anew before the turn ends.
@@ -188,10 +190,16 @@ class Turn:
             )
 
     def hold(self, case: Case, state: HoldState) -> None:
-        """Tell the picker at once whether to wait, to move on, or what was decided."""
+        """Tell the picker whether to wait, to move on, or what was decided."""
         line = case.exception.line
         if line is None:
             return
+        if state is HoldState.ASKING:
+            self.asking[case.case_id] = None
+        else:
+            self._hold(case, line, state)
+
+    def _hold(self, case: Case, line: Line, state: HoldState) -> None:
         until_at = None
         if state is HoldState.ASKING:
             until_at = self.default_at(case)
@@ -241,6 +249,10 @@ class Turn:
 
     def finish(self) -> tuple[Conversation, list[Effect | QuarantineRecord]]:
         """The moved conversation, and all effects with what the register is to show at the end."""
+        for case_id in self.asking:
+            case = self.conversation.case(case_id)
+            if case is not None and case.is_open and case.exception.line is not None:
+                self._hold(case, case.exception.line, HoldState.ASKING)
         for case_id, verdict in self.touched.items():
             case = self.conversation.case(case_id)
             if case is not None:
