@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -20,6 +21,11 @@ from schemas.words import LINE_KINDS, Channel, Kind, OptionKind, UpstreamDefault
 
 # A Wednesday in summer time: 13:00 in London, 14:00 in Berlin.
 NOON = datetime(2026, 6, 17, 12, 0, tzinfo=UTC)
+
+
+def local(clock: str, zone: str = "Europe/London") -> datetime:
+    """An instant by the clock on the wall, such as `2026-06-17 21:30`."""
+    return datetime.fromisoformat(clock).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
 def pounds(minor: int) -> Money:
@@ -120,6 +126,13 @@ def an_exception(
         "delivery": a_delivery(),
     }
     return ExceptionRaised(**(given | changes))
+
+
+def a_second(exception_id: str = "x2", *, line_id: str = "L2", **changes) -> ExceptionRaised:
+    """Another line of the same order: milk, with one substitute."""
+    milk = a_line(line_id=line_id, sku="milk-oat", name="Oat Drink 1 l", brand="Oaty", content=None)
+    dairy = an_option("barley", sku="milk-barley", name="Barley Drink 1 l", brand="Barley", content=None)
+    return an_exception(exception_id, **({"line": milk, "options": (dairy,)} | changes))
 
 
 def but(thing, **changes):

@@ -6,6 +6,8 @@ carry whole-system simulations.
 """
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -21,16 +23,23 @@ from schemas.commands import (
 )
 from schemas.events import (
     Answer,
+    ChannelHealthChanged,
     ConditionEvent,
+    ConsentChanged,
+    ContactChanged,
+    Delivered,
     EvidenceStored,
     ExceptionAccepted,
     ExceptionAmended,
     ExceptionRaised,
     ExceptionWithdrawn,
+    KillSwitchChanged,
+    LinePicked,
     ProductBlocked,
     ReceiptReceived,
     ResponseReceived,
     TriggerReceived,
+    VoiceQueueChanged,
     WriteBackReceived,
 )
 from schemas.facts import CustomerFacts, EvidencePointer
@@ -41,6 +50,7 @@ from schemas.words import (
     ReceiptState,
     Responder,
     Signal,
+    SwitchScope,
     TriggerState,
     WithdrawalReason,
     WriteBackOutcome,
@@ -50,7 +60,7 @@ from state.conversation import Case, Conversation
 from state.decide import Deadline, decide
 from state.encoding import decode, encode
 from state.rules import Conditions, Rules, fold
-from tests.builders import NOON, a_customer
+from tests.builders import NOON, a_customer, pounds
 
 SHELF = shelf.load()
 
@@ -58,12 +68,18 @@ SHELF = shelf.load()
 class World:
     """Orders, their customers, and everything that was asked of others so far."""
 
-    def __init__(self, *, now: datetime = NOON, policies: shelf.Shelf = SHELF) -> None:
+    def __init__(
+        self,
+        *,
+        now: datetime = NOON,
+        policies: shelf.Shelf = SHELF,
+        customer: CustomerFacts | None = None,
+    ) -> None:
         self.now = now
         self.rules = Rules(policies, Conditions())
         self.records: dict[str, Conversation] = {}
         self.effects: list[object] = []
-        self.customer: CustomerFacts = a_customer()
+        self.customer = customer or a_customer()
         # What the others answer by themselves; set to None for silence.
         self.oms: WriteBackOutcome | None = WriteBackOutcome.APPLIED
         self.fulfilment: TriggerState | None = TriggerState.DONE
@@ -228,6 +244,71 @@ class World:
         """A recall or a sales stop: the product may no longer be handed out."""
         self.happens(ProductBlocked(event_id=self.new_id(), sku=sku, blocked=True, occurred_at=self.now))
 
+    def picks_up(self, call: ChannelCommand) -> None:
+        """The telephone rings, and somebody answers it."""
+        self.receipt(call, ReceiptState.RINGING, sequence=1)
+        self.receipt(call, ReceiptState.ANSWERED, sequence=2)
+
+    def hangs_up(self, call: ChannelCommand, **more) -> list[object]:
+        return self.receipt(call, ReceiptState.COMPLETED, sequence=9, **more)
+
+    def contact_changes(self, facts: CustomerFacts, order_id: str = "order-1") -> list[object]:
+        """Intake learns who the customer is, or how to reach them."""
+        self.customer = facts
+        return self.happens(
+            ContactChanged(event_id=self.new_id(), order_id=order_id, facts=facts, occurred_at=self.now)
+        )
+
+    def consent_changes(self, *channels: Channel, opted_out: bool, order_id: str = "order-1"):
+        """An opt-out or a renewal that did not come as an answer to us."""
+        return self.happens(
+            ConsentChanged(
+                event_id=self.new_id(),
+                order_id=order_id,
+                channels=channels,
+                opted_out=opted_out,
+                occurred_at=self.now,
+            )
+        )
+
+    def picked(self, line_id: str = "L1", order_id: str = "order-1") -> list[object]:
+        return self.happens(
+            LinePicked(
+                event_id=self.new_id(), order_id=order_id, line_id=line_id, quantity=1, occurred_at=self.now
+            )
+        )
+
+    def delivered(self, line_id: str = "L1", order_id: str = "order-1") -> list[object]:
+        return self.happens(
+            Delivered(
+                event_id=self.new_id(),
+                order_id=order_id,
+                line_id=line_id,
+                quantity=1,
+                charged=pounds(200),
+                occurred_at=self.now,
+            )
+        )
+
+    def switch(self, scope: SwitchScope, name: str, *, on: bool = True) -> None:
+        """Operations throws a kill switch."""
+        self.happens(
+            KillSwitchChanged(event_id=self.new_id(), occurred_at=self.now, scope=scope, name=name, on=on)
+        )
+
+    def provider(self, channel: Channel, *, healthy: bool) -> None:
+        """The health of a channel's provider, as its connector reports it."""
+        self.happens(
+            ChannelHealthChanged(
+                event_id=self.new_id(), occurred_at=self.now, channel=channel, healthy=healthy
+            )
+        )
+
+    def voice_queue(self, **span: float) -> None:
+        """How long a call waits at the provider now, in `timedelta` words."""
+        delay_ms = int(timedelta(**span) / timedelta(milliseconds=1))
+        self.happens(VoiceQueueChanged(event_id=self.new_id(), occurred_at=self.now, delay_ms=delay_ms))
+
     def new_id(self) -> str:
         return f"event-{next(self._ids)}"
 
@@ -256,6 +337,16 @@ class World:
     def wakes(self) -> list[object]:
         """We are back: what fell due meanwhile fires now."""
         return self.fast_forward_to(self.now)
+
+    @contextmanager
+    def appended_at(self, at: datetime) -> Iterator[None]:
+        """What happens in here was in the broker's log at that earlier instant, and we read it only now.
+
+        The ledger's order: input by its append time first, then the deadlines.
+        """
+        wall, self.now = self.now, at
+        yield
+        self.now = wall
 
     def _fire_if_due(self, order_id: str) -> None:
         record = self.records.get(order_id)
