@@ -9,11 +9,10 @@ import msgspec
 from connectors.clock import Clock
 from state.rocks import BlockCache, Store, StoreCorrupt, wipe
 from streams.core import Batch, Core, E, R, S
-from streams.deadlines import Deadlines, index_key
+from streams.deadlines import Deadlines
 from streams.envelope import (
     CONDITIONS,
     FENCE,
-    NEVER,
     PROGRESS,
     BatchRecord,
     Progress,
@@ -227,7 +226,7 @@ class Ledger(Generic[S, E, R]):
             self._commit(step, after, taken)
             self.tally.events += len(records)
         elif taken:
-            self._forget(taken)
+            self._reindex(step, taken)
         self._poisoned_in_a_row = step.poisoned_in_a_row
 
     def _commit(self, step: Step[S, E, R], after: Progress, taken: list[bytes]) -> None:
@@ -279,21 +278,15 @@ class Ledger(Generic[S, E, R]):
     ) -> None:
         store = self._open_store()
         changes = store.changes()
-        before, slots = step.before, step.slots
-        added: list[bytes] = []
         for entry in taken:
             changes.remove_deadline(entry)
+        for entry in step.index:
+            changes.put_deadline(entry)
         for key, value in step.changed.items():
             if value is None:
                 changes.remove_state(key)
-                continue
-            changes.put_state(key, value)
-            _, due_ms, version = slots[key]
-            _, due_before_ms, version_before = before[key]
-            if due_ms != NEVER and (due_ms != due_before_ms or version != version_before):
-                entry = index_key(due_ms, version, key)
-                changes.put_deadline(entry)
-                added.append(entry)
+            else:
+                changes.put_state(key, value)
         if step.conditions_changed and step.conditions is not None:
             changes.put_state(CONDITIONS, seal(step.conditions))
         changes.put_state(PROGRESS, progress)
@@ -301,18 +294,25 @@ class Ledger(Generic[S, E, R]):
         if self._failpoints is not None:
             self._failpoints.reach("before_apply", partition=str(self.settings.partition))
         store.apply(changes)
-        self._live.keep(slots)
-        for entry in added:
-            self._deadlines.added(entry)
+        self._remember(step)
 
-    def _forget(self, stale: list[bytes]) -> None:
-        """Remove index entries that no conversation wants any more: no state changes, so no transaction."""
+    def _reindex(self, step: Step[S, E, R], taken: list[bytes]) -> None:
+        """Deadlines that were put off get their own entries: no state changes, so no transaction."""
         store = self._open_store()
         changes = store.changes()
-        for entry in stale:
+        for entry in taken:
             changes.remove_deadline(entry)
+        for entry in step.index:
+            changes.put_deadline(entry)
         store.apply(changes)
-        self.tally.stale += len(stale)
+        self._remember(step)
+        self.tally.stale += step.stale
+
+    def _remember(self, step: Step[S, E, R]) -> None:
+        """After the store has it: memory follows."""
+        self._live.keep(step.slots)
+        for entry in step.index:
+            self._deadlines.added(entry)
 
     def _open_store(self) -> Store:
         if self._store is None:

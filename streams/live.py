@@ -8,13 +8,14 @@ from streams.core import Core, S
 from streams.envelope import HEAD_BYTES, NEVER, head
 from streams.outcomes import UnreadableState
 
-Slot = tuple[S | None, int, int]
-"""A conversation (None: there is none), its `due_ms` and that wish's version, as the changelog has them.
+Slot = tuple[S | None, int, int, int]
+"""A conversation (None: there is none), its `due_ms`, that wish's version, and its `indexed_ms`.
 
+Not later than `due_ms`, the deadline index has an entry at `indexed_ms`; `NEVER` when none is known of.
 A plain tuple: one is made for each event.
 """
 
-ABSENT: Slot[Any] = (None, NEVER, 0)
+ABSENT: Slot[Any] = (None, NEVER, 0, NEVER)
 
 
 class LiveStates(Generic[S]):
@@ -61,4 +62,4 @@ class LiveStates(Generic[S]):
             state = self._core.decode_state(key, value[HEAD_BYTES:])
         except Exception as error:
             raise UnreadableState(f"the state of {key!r} cannot be decoded") from error
-        return state, due_ms, version
+        return state, due_ms, version, NEVER

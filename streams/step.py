@@ -7,13 +7,15 @@ from typing import Any, Generic
 from schemas.errors import Malformed
 from schemas.registry import RegistryUnavailable
 from streams.core import Core, Deadline, E, Output, R, Record, S
-from streams.deadlines import split
+from streams.deadlines import index_key, split
 from streams.envelope import FORMAT, NEVER, RESERVED, Fired, pack_head
 from streams.live import LiveStates, Slot
 from streams.outcomes import PoisonStreak
 from streams.placement import partition_of
 from streams.quarantine import Rejected, of_deadline, of_record
 from streams.settings import LedgerSettings
+
+_NO_DEADLINE = (NEVER, 0)
 
 
 class _Unmoved(Exception):
@@ -49,10 +51,10 @@ class Step(Generic[S, E, R]):
         self.now_ms = now_ms
         self.poisoned_in_a_row = poisoned_in_a_row
         self.slots: dict[bytes, Slot[S]] = {}
-        self.before: dict[bytes, Slot[S]] = {}
-        """The slots as the store has them."""
         self.changed: dict[bytes, bytes | None] = {}
         """New changelog values; None is a tombstone."""
+        self.index: list[bytes] = []
+        """New entries of the deadline index."""
         self.outputs: list[Output] = []
         self.rejected: list[Rejected] = []
         self.fired: list[Fired] = []
@@ -61,87 +63,95 @@ class Step(Generic[S, E, R]):
 
     def take(self, records: Sequence[Record]) -> None:
         """Decide every record in order, its own conversation's deadline first if that is due by its time."""
-        decoded = [self._decode(record) for record in records]
-        self._load({key for _, key in decoded if key is not None})
-        decide, slots = self._core.decide, self.slots
+        decoded = self._decoded(records)
+        slots = self.slots = self._live.load({key for _, _, key in decoded if key is not None})
+        decide, settle = self._core.decide, self._settle
         now_ms = self.now_ms
-        for record, (event, key) in zip(records, decoded, strict=True):
-            if event is None:
-                continue
+        for record, event, key in decoded:
             # A broker's clock may step back with a new leader; ours never does.
             if record.appended_ms > now_ms:
                 self.now_ms = now_ms = record.appended_ms
             if key is None:
                 self._fold(record, event)
                 continue
-            state, due_ms, _ = slots[key]
+            state, due_ms, _, indexed_ms = slots[key]
             if due_ms <= now_ms:
                 self._fire(key, record.offset)
-                state = slots[key][0]
+                state, _, _, indexed_ms = slots[key]
             if state is None and self._misplaced(record, key):
                 continue
             try:
                 after, effects = decide(state, event, now_ms, self._rules)
                 if effects or after is not state:
-                    self._settle(key, state, after, effects, record)
+                    settle(key, state, indexed_ms, after, effects, record)
                 self.poisoned_in_a_row = 0
             except Malformed as malformed:
                 # Well-formed by itself, but not beside what is known, such as an id used for something else.
-                reasons = malformed.reasons
-                self.rejected.append(of_record(record, self._settings, reasons, self._core.version))
-            except Exception as error:  # noqa: BLE001 -- the poison rule: goes to quarantine with its traceback
-                self.rejected.append(of_record(record, self._settings, _told(error), self._core.version))
+                self._reject(record, malformed.reasons)
+            except Exception as error:  # noqa: BLE001 -- the poison rule: to quarantine, with its traceback
+                self._reject(record, _told(error))
                 self._poisoned(key, error, record)
 
     def fire(self, index_keys: Sequence[bytes], now_ms: int) -> None:
-        """Decide the deadlines that are still what their conversations want; the others are stale."""
+        """Decide the deadlines that are still what their conversations want; the others are stale.
+
+        A deadline that was put off kept its old entry: only now, when that is used up, it gets one of its
+        own. Most are put off several times, and this way write nothing each time.
+        """
         self.now_ms = now_ms = max(self.now_ms, now_ms)
         wishes = [split(index_key) for index_key in index_keys]
-        self._load({key for _, _, key in wishes if key not in self.slots})
+        slots = self.slots
+        slots.update(self._live.load({key for _, _, key in wishes if key not in slots}))
         for due_ms, version, key in wishes:
-            if self.slots[key][1:] == (due_ms, version):
+            state, wanted_ms, wanted_version, _ = slots[key]
+            slots[key] = (state, wanted_ms, wanted_version, NEVER)
+            if (wanted_ms, wanted_version) == (due_ms, version):
                 self._fire(key, None)
-            else:
-                self.stale += 1
+                continue
+            self.stale += 1
+            if wanted_ms != NEVER:
+                self.index.append(index_key(wanted_ms, wanted_version, key))
+                slots[key] = (state, wanted_ms, wanted_version, wanted_ms)
 
-    def _load(self, keys: set[bytes]) -> None:
-        found = self._live.load(keys)
-        self.slots.update(found)
-        self.before.update(found)
-
-    def _decode(self, record: Record) -> tuple[E | None, bytes | None]:
-        """(event, key); (None, None) when the record went to quarantine."""
-        value = record.value
-        reasons: tuple[str, ...]
-        if value is None:
-            reasons = ("the record has no value",)
-        elif len(value) > self._settings.record_bytes_max:
-            reasons = (f"the record has {len(value)} bytes: over the limit",)
-        else:
+    def _decoded(self, records: Sequence[Record]) -> list[tuple[Record, E, bytes | None]]:
+        """Each sound record with its event and key (None: the whole partition); the others are rejected."""
+        decode, key_of, limit = self._core.decode, self._core.key, self._settings.record_bytes_max
+        sound: list[tuple[Record, E, bytes | None]] = []
+        for record in records:
+            value = record.value
+            if value is None or len(value) > limit:
+                size = "no" if value is None else len(value)
+                self._reject(record, (f"the record has {size} bytes, and may have {limit}",))
+                continue
             try:
-                event = self._core.decode(record)
-                key = self._core.key(event)
+                event = decode(record)
+                key = key_of(event)
             except Malformed as malformed:
-                reasons = malformed.reasons
+                self._reject(record, malformed.reasons)
             except RegistryUnavailable:
                 # Nobody's record is at fault: the worker stops and tries again.
                 raise
-            except Exception as error:  # noqa: BLE001 -- decoding may only say Malformed; a bug must not stop the partition
-                reasons = _told(error)
+            except Exception as error:  # noqa: BLE001 -- decoding may only say Malformed; a bug must not stop us
+                self._reject(record, _told(error))
             else:
-                if key is None or (key == record.key and key[:1] != RESERVED and key):
-                    return event, key
-                reasons = ("the record's key is not that of its content",)
+                if key is not None and key != record.key:
+                    self._reject(record, ("the record's key is not that of its content",))
+                else:
+                    sound.append((record, event, key))
+        return sound
+
+    def _reject(self, record: Record, reasons: tuple[str, ...]) -> None:
         self.rejected.append(of_record(record, self._settings, reasons, self._core.version))
-        return None, None
 
     def _misplaced(self, record: Record, key: bytes) -> bool:
         """Whether an opening came to the wrong partition, where a second owner of its order would arise."""
         partitions = self._settings.partitions
-        if partitions is None or partition_of(key, partitions) == self._settings.partition:
+        if not key or key[:1] == RESERVED:
+            self._reject(record, ("the key is empty or begins with NUL",))
+        elif partitions is not None and (right := partition_of(key, partitions)) != self._settings.partition:
+            self._reject(record, (f"the key belongs to partition {right} of {partitions}",))
+        else:
             return False
-        reason = f"the key belongs to partition {partition_of(key, partitions)} of {partitions}"
-        self.rejected.append(of_record(record, self._settings, (reason,), self._core.version))
         return True
 
     def _fold(self, record: Record, event: E) -> None:
@@ -150,17 +160,16 @@ class Step(Generic[S, E, R]):
             self._rules = self._core.rules(self.conditions)
             self.conditions_changed = True
         except Exception as error:  # noqa: BLE001 -- as in `take`
-            self.rejected.append(of_record(record, self._settings, _told(error), self._core.version))
+            self._reject(record, _told(error))
             self._count_poison(error)
 
     def _fire(self, key: bytes, before_offset: int | None) -> None:
-        slot = self.slots[key]
-        state, due_ms, version = slot
+        state, due_ms, version, indexed_ms = self.slots[key]
         self.fired.append(Fired(before_offset, key, due_ms, version, self.now_ms))
         try:
             after, effects = self._core.decide(state, Deadline(due_ms, version), self.now_ms, self._rules)
             self._refuse_unmoved(after, (due_ms, version))
-            self._settle(key, state, after, effects, None)
+            self._settle(key, state, indexed_ms, after, effects, None)
             self.poisoned_in_a_row = 0
         except Exception as error:  # noqa: BLE001 -- as in `take`
             told = _told(error)
@@ -172,36 +181,45 @@ class Step(Generic[S, E, R]):
             raise _Unmoved
 
     def _settle(
-        self, key: bytes, state: S | None, after: S | None, effects: Any, cause: Record | None
+        self,
+        key: bytes,
+        state: S | None,
+        indexed_ms: int,
+        after: S | None,
+        effects: Any,
+        cause: Record | None,
     ) -> None:
         """Take over a decision; whatever raises here leaves the step as it was."""
-        core = self._core
-        outputs = core.outputs(effects) if effects else ()
-        limit = self._settings.record_bytes_max
-        for output in outputs:
-            if output.value is not None and len(output.value) > limit:
-                raise _TooLarge(output.topic)
-        if after is not state:
-            if after is None:
-                self.slots[key] = (None, NEVER, 0)
-                self.changed[key] = None
-            else:
-                due_ms, version = core.due(after) or (NEVER, 0)
-                value = pack_head(FORMAT, due_ms, version) + core.encode_state(after)
-                if len(value) > limit:
-                    raise _TooLarge("state")
-                self.slots[key] = (after, due_ms, version)
-                self.changed[key] = value
+        core, limit = self._core, self._settings.record_bytes_max
+        outputs = core.outputs(effects) if effects else None
         if outputs:
+            for output in outputs:
+                if output.value is not None and len(output.value) > limit:
+                    raise _TooLarge(output.topic)
             if cause is not None and cause.headers:
                 _carry_trace(outputs, cause)
+        if after is None:
+            if state is not None:
+                self.slots[key] = (None, NEVER, 0, indexed_ms)
+                self.changed[key] = None
+        elif after is not state:
+            due_ms, version = core.due(after) or _NO_DEADLINE
+            value = pack_head(FORMAT, due_ms, version) + core.encode_state(after)
+            if len(value) > limit:
+                raise _TooLarge("state")
+            if due_ms < indexed_ms:
+                self.index.append(index_key(due_ms, version, key))
+                indexed_ms = due_ms
+            self.slots[key] = (after, due_ms, version, indexed_ms)
+            self.changed[key] = value
+        if outputs:
             self.outputs.extend(outputs)
 
     def _poisoned(self, key: bytes, error: Exception, cause: Record | None) -> None:
         self._count_poison(error)
-        state = self.slots[key][0]
+        state, _, _, indexed_ms = self.slots[key]
         after, effects = self._core.stuck(key, state, self.now_ms, type(error).__name__, self._rules)
-        self._settle(key, state, after, effects, cause)
+        self._settle(key, state, indexed_ms, after, effects, cause)
         self.stuck.append(key)
         if self.slots[key][1] <= self.now_ms:
             raise PoisonStreak(f"{key!r} is stuck and due again at once") from error
