@@ -91,18 +91,15 @@ def decide(
     returned as the same object where nothing changed. `now` is the event's instant on the broker's clock, aware UTC,
     and never earlier than before. Raises nothing for any event in any order.
     """
-    if conversation is None:
-        conversation = _record_for(event, now)
-        if conversation is None:
-            return None, []
-    elif isinstance(event, Deadline) and event.version != conversation.due_version:
+    record = _record_for(event, now) if conversation is None else conversation
+    if record is None or (isinstance(event, Deadline) and event.version != record.due_version):
         return conversation, []
-    turn = Turn(conversation.copied(), now, rules)
+    turn = Turn(record.copied(), now, rules)
     if isinstance(event, Deadline):
         if _wake(turn):
             return None, turn.effects
     elif not _apply(turn, event):
-        return conversation if conversation.cases or conversation.seen else turn.conversation, turn.effects
+        return conversation, turn.effects
     escalation.replanned(turn)
     moved, effects = turn.finish()
     due_at = next_due(moved, rules)

@@ -27,6 +27,7 @@ from state.settlement import (
     apply_default,
     close,
     earlier_stands,
+    is_executed_refund,
     own_trigger,
     patience,
     progressed,
@@ -380,8 +381,7 @@ def of_trigger(turn: Turn, event: TriggerReceived) -> bool:
             case.trigger = Fulfilment.ACCEPTED
         case TriggerState.DONE:
             case.trigger, case.triggered_at = Fulfilment.DONE, event.occurred_at
-            if case.decision is not None and case.decision.resolution is Resolution.REFUNDED:
-                case.refunded_finally = case.decision.refund_form != "not_charged"
+            case.refunded_finally = case.decision is not None and is_executed_refund(case.decision)
             if not missing(case):
                 case.stuck = ""
         case TriggerState.REFUSED:
@@ -405,6 +405,7 @@ def _of_earlier_trigger(turn: Turn, event: TriggerReceived) -> bool:
             case.before = msgspec.structs.replace(
                 before, trigger=Fulfilment.DONE, triggered_at=event.occurred_at
             )
+            case.refunded_finally = case.refunded_finally or is_executed_refund(before.decision)
             return True
     return False
 

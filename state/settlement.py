@@ -432,5 +432,10 @@ def earlier_stands(turn: Turn, case: Case, reason: str) -> bool:
     return True
 
 
+def is_executed_refund(decision: Decision) -> bool:
+    """Money that went back is final; what was never charged may still be changed."""
+    return decision.resolution is Resolution.REFUNDED and decision.refund_form is not RefundForm.NOT_CHARGED
+
+
 def own_trigger(case: Case, triggered: str) -> bool:
     return case.decision is not None and trigger_id(case.decision.decision_id) == triggered

@@ -23,7 +23,6 @@ def hear(turn: Turn, event: ResponseReceived) -> bool:
             if event.signal is Signal.OPT_OUT_SENTENCE:
                 # The provider answers a keyword by itself; a sentence gets one answer from us.
                 _answer(turn, event, Purpose.OPTOUT_ACK)
-            return True
         case Signal.OPT_IN:
             _opt_in(turn, event)
         case Signal.HELP:
