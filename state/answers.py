@@ -148,7 +148,8 @@ def _chosen(turn: Turn, case: Case, answer: Answer, event: ResponseReceived) -> 
     absorbed_minor = 0
     dearer_minor = 0
     for option, units in chosen:
-        verdict = judge(option, question(turn, case, units))
+        asked = question(turn, case, units, added_minor=dearer_minor, absorbed_minor=absorbed_minor)
+        verdict = judge(option, asked)
         if verdict.reasons:
             raise Refused(f"not_available: {', '.join(verdict.reasons)}")
         absorbed_minor += verdict.dearer_minor if verdict.pricing is Pricing.OLD_PRICE else 0
@@ -175,10 +176,11 @@ def _parts(case: Case, answer: Answer) -> list[tuple[Option | None, int]]:
     """What was named: options with their quantities (0: all that is left), or None for the refund."""
     by_id = {option.option_id: option for option in case.exception.options}
 
-    def named(option_id: str) -> Option:
+    def named(option_id: str) -> Option | None:
         if option_id not in by_id:
             raise Refused("unknown_option")
-        return by_id[option_id]
+        option = by_id[option_id]
+        return None if option.kind is OptionKind.REFUND else option
 
     if answer.chosen:
         return [(named(part.option_id), part.quantity) for part in answer.chosen]
@@ -207,7 +209,7 @@ def _quantities(
     refund = answer.refund_quantity if answer.refund_quantity is not None else 0
     open_ended = [option for option, units in options if units == 0]
     spoken_for = sum(units for _, units in options) + refund
-    if len(open_ended) > 1:
+    if len(open_ended) > 1 or len({option.option_id for option, _ in options}) < len(options):
         raise Refused("quantities")
     if open_ended:
         options = [(option, units or rest - spoken_for) for option, units in options]
@@ -273,17 +275,14 @@ def _total_agreed(
         return
     if answer.confirmed and shown is not None:
         return
-    if event.channel is Channel.SMS and case.unconfirmed == _without_id(answer):
-        # The same key once more is the yes to the total that was just named.
-        return
     if event.channel is Channel.SMS:
-        case.unconfirmed = _without_id(answer)
+        asked = msgspec.structs.replace(answer, readback="", confirmed=False, total_shown=total)
+        if case.unconfirmed == asked:
+            # The same key once more is the yes to the total that was just named.
+            return
+        case.unconfirmed = asked
         raise Refused(f"confirm_total: {total.minor} {total.currency}")
     raise Refused("total_not_confirmed")
-
-
-def _without_id(answer: Answer) -> Answer:
-    return msgspec.structs.replace(answer, readback="", confirmed=False)
 
 
 def _resolution(case: Case, taken: list[Chosen]) -> Resolution:

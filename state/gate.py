@@ -55,8 +55,10 @@ class Question(msgspec.Struct, frozen=True):
     conditions: Conditions
     now: datetime
     units: int
-    # What the order's other decisions have already added to its total.
-    order_delta_minor: int = 0
+    # What other decisions, and other parts of this choice, have already added to the order's total.
+    added_minor: int = 0
+    # What other parts of this choice have already taken of the difference that is ours to bear.
+    absorbed_minor: int = 0
     no_increase: bool = False
 
 
@@ -64,6 +66,10 @@ def judge(option: Option, question: Question) -> Verdict:
     """Every reason against the option, and how its price is treated."""
     if option.kind is OptionKind.SUBSTITUTE:
         return _substitute(option, question)
+    if option.kind is OptionKind.REFUND:
+        return Verdict(("the refund has a key of its own",))
+    if option.kind is OptionKind.UNKNOWN or question.exception.line is not None:
+        return Verdict((f"{option.kind} is no way out of {question.exception.kind}",))
     reasons = [*_reserved(option, question), *_delivery(option, question)]
     fee_minor = option.fee.minor if option.fee is not None else 0
     pricing, too_dear = _priced(fee_minor, question)
@@ -129,7 +135,7 @@ def _priced(dearer: int, question: Question) -> tuple[Pricing, list[str]]:
     """Not dearer; else ours to absorb; else within the customer's cap on the order's total; else too dear."""
     if dearer <= 0:
         return Pricing.NOT_DEARER, []
-    if dearer <= question.policy.price.absorb_max_minor:
+    if dearer + question.absorbed_minor <= question.policy.price.absorb_max_minor:
         return Pricing.OLD_PRICE, []
     own_cap = question.facts.price_cap
     cap_minor = question.policy.price.cap_minor
@@ -137,7 +143,7 @@ def _priced(dearer: int, question: Question) -> tuple[Pricing, list[str]]:
         cap_minor = max(cap_minor, own_cap.minor)
     if question.no_increase:
         return Pricing.NEW_PRICE, ["a higher price could not be authorised"]
-    if dearer + max(question.order_delta_minor, 0) > cap_minor:
+    if dearer + question.added_minor > cap_minor:
         return Pricing.NEW_PRICE, [f"it is dearer by {dearer} than the {cap_minor} that may be added"]
     return Pricing.NEW_PRICE, []
 

@@ -15,8 +15,13 @@ from state.ranking import Rank, rank
 from state.turn import Turn
 
 
-def question(turn: Turn, case: Case, units: int) -> Question:
-    """What the gate is asked about so many pieces of this case, now."""
+def question(
+    turn: Turn, case: Case, units: int, *, added_minor: int = 0, absorbed_minor: int = 0
+) -> Question:
+    """What the gate is asked about so many pieces of this case, now, beside other parts of the same choice."""
+    if len(turn.conversation.cases) > 1:
+        # A line that was refunded elsewhere is no leave to spend its money here.
+        added_minor += max(turn.order_delta_minor(case), 0)
     return Question(
         exception=case.exception,
         facts=turn.conversation.facts,
@@ -24,7 +29,8 @@ def question(turn: Turn, case: Case, units: int) -> Question:
         conditions=turn.rules.conditions,
         now=turn.now,
         units=units,
-        order_delta_minor=turn.order_delta_minor(case) if len(turn.conversation.cases) > 1 else 0,
+        added_minor=added_minor,
+        absorbed_minor=absorbed_minor,
         no_increase=case.no_increase,
     )
 
@@ -109,9 +115,9 @@ def offer(turn: Turn, case: Case) -> OfferedCase:
 
 
 def _hides_contents(turn: Turn, case: Case) -> bool:
-    """Whoever receives a gift never hears what is in it, nor its price."""
+    """Whoever receives a delivery from somebody else hears neither contents nor prices: only the buyer does."""
     line = case.exception.line
-    return line is not None and Group.GIFT in line.groups and turn.conversation.facts.recipient_differs
+    return turn.conversation.facts.recipient_differs and (line is None or Group.GIFT in line.groups)
 
 
 def _shown(turn: Turn, case: Case, candidate: Candidate, key: int, delta_minor: int) -> OfferedOption:

@@ -40,9 +40,8 @@ def replacements(option: Option, units: int, short: int) -> tuple[Replacement, .
 
 
 def cost_minor(option: Option, units: int, short: int) -> int:
-    """What the customer would pay for so many units of an option, fee included."""
-    fee = option.fee.minor if option.fee is not None else 0
-    total = fee
+    """What so many units of a substitute cost; no fee is taken for a shortage of ours."""
+    total = 0
     for component in option.components:
         total += pieces(component, units, short) * component.unit_price.minor
     return total
