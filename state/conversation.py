@@ -155,6 +155,8 @@ class Call(msgspec.Struct, array_like=True):
     n: int
     state: CallState = CallState.QUEUED
     sequence: int = -1
+    # It was taken back, or told that others have decided.
+    told: bool = False
 
 
 class Send(msgspec.Struct, frozen=True, array_like=True):

@@ -136,7 +136,7 @@ def _of_call(turn: Turn, event: ReceiptReceived, n: int) -> bool:
             if event.state is ReceiptState.FAILED:
                 _broken(turn, Channel.VOICE)
         case ReceiptState.COMPLETED:
-            _hung_up(turn, event, answered=call.state is CallState.ANSWERED)
+            _hung_up(turn, event)
         case ReceiptState.CANCELLED:
             conversation.call = None
         case _:
@@ -144,15 +144,17 @@ def _of_call(turn: Turn, event: ReceiptReceived, n: int) -> bool:
     return True
 
 
-def _hung_up(turn: Turn, event: ReceiptReceived, *, answered: bool) -> None:
-    """The call is over: what was committed stands, the rest follows the plan; its record can be sealed now."""
+def _hung_up(turn: Turn, event: ReceiptReceived) -> None:
+    """The call is over: what was committed stands, the rest follows the plan; its record can be sealed now.
+
+    Only an answered call is completed, so that its beginning need not have been heard of.
+    """
     conversation = turn.conversation
-    if not answered:
-        escalation.attempt_failed(turn)
-        return
     conversation.call = None
-    # Somebody who has spoken to us is not called again.
-    conversation.calls_ended = True
+    conversation.spoke = True
+    _presented(turn)
+    # Somebody who has spoken to us is called again only where they asked for it.
+    conversation.calls_ended = conversation.next_call_at is None
     conversation.recorded = conversation.recorded or event.recorded
     conversation.recording_refused = conversation.recording_refused or event.recording_refused
     for case in conversation.cases:

@@ -172,9 +172,6 @@ def settle(turn: Turn, case: Case, choice: Choice) -> None:
     turn.touch(case)
     if was_open:
         turn.ended(case)
-        if not any(c.is_open for c in turn.conversation.cases):
-            # Sends still queued are taken back at once; a call in progress is told.
-            turn.cancel_sends("decided")
 
 
 def _decision(turn: Turn, case: Case, choice: Choice) -> Decision:

@@ -34,7 +34,17 @@ class QuarantineRecord(msgspec.Struct, frozen=True):
 class Turn:
     """Moves one conversation for one event; everything that leaves goes through here."""
 
-    __slots__ = ("asking", "conversation", "effects", "now", "refused", "replan", "rules", "touched")
+    __slots__ = (
+        "asking",
+        "conversation",
+        "effects",
+        "heard_on",
+        "now",
+        "refused",
+        "replan",
+        "rules",
+        "touched",
+    )
 
     def __init__(self, conversation: Conversation, now: datetime, rules: Rules) -> None:
         self.conversation = conversation
@@ -42,6 +52,8 @@ class Turn:
         self.rules = rules
         self.effects: list[Effect | QuarantineRecord] = []
         self.touched: dict[str, ResponseVerdict | None] = {}
+        # Where the response came from that is being taken.
+        self.heard_on = Channel.UNKNOWN
         # Pickers to be told, at the end of the turn, until when they may wait.
         self.asking: dict[str, None] = {}
         # Options that the gate refused in this turn, for the register.
@@ -160,9 +172,12 @@ class Turn:
             else:
                 kept.append(send)
         conversation.sends = tuple(kept)
-        if conversation.call is not None and (channels is None or Channel.VOICE in channels):
-            self._cancel(Send(conversation.call.n, Channel.VOICE), reason)
-            conversation.next_call_at = None
+        call = conversation.call
+        if call is not None and not call.told and (channels is None or Channel.VOICE in channels):
+            call.told = True
+            # Whoever speaks with the customer at this moment has heard it first.
+            if self.heard_on is not Channel.VOICE:
+                self._cancel(Send(call.n, Channel.VOICE), reason)
 
     def _cancel(self, send: Send, reason: str) -> None:
         conversation = self.conversation

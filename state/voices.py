@@ -17,6 +17,7 @@ SILENCED = (Channel.SMS, Channel.VOICE)
 
 def hear(turn: Turn, event: ResponseReceived) -> bool:
     """An opt-out comes first, whatever else the response says; then its answers."""
+    turn.heard_on = event.channel
     match event.signal:
         case Signal.OPT_OUT_KEYWORD | Signal.OPT_OUT_SENTENCE:
             opt_out(turn, SILENCED)
