@@ -175,14 +175,8 @@ class World:
 
     def says(self, option_id: str, *, case_id: str = "x1", version: int = 0, **more):
         """The customer chooses on the phone and says yes to the readback."""
-        answer = Answer(
-            case_id=case_id,
-            option_id=option_id,
-            decision_version=version,
-            confirmed=True,
-            readback="read back and confirmed",
-            **more,
-        )
+        yes = {"confirmed": True, "readback": "read back and confirmed"}
+        answer = Answer(case_id=case_id, option_id=option_id, decision_version=version, **(yes | more))
         return self.answers(answer, channel=Channel.VOICE, spoken=True)
 
     def receipt(self, command: ChannelCommand, state: ReceiptState, **more):
@@ -243,6 +237,12 @@ class World:
     def blocked(self, sku: str) -> None:
         """A recall or a sales stop: the product may no longer be handed out."""
         self.happens(ProductBlocked(event_id=self.new_id(), sku=sku, blocked=True, occurred_at=self.now))
+
+    def messages_leave(self) -> None:
+        """The providers report every question as sent."""
+        for command in self.sent():
+            if command.channel is not Channel.VOICE:
+                self.receipt(command, ReceiptState.SENT)
 
     def picks_up(self, call: ChannelCommand) -> None:
         """The telephone rings, and somebody answers it."""
