@@ -56,6 +56,7 @@ from state.settlement import (
     close,
     progressed,
     request_evidence,
+    rest,
     settle,
     stick,
     substitute,
@@ -101,6 +102,7 @@ def decide(
     elif not _apply(turn, event):
         return conversation, turn.effects
     escalation.replanned(turn)
+    rest(turn)
     moved, effects = turn.finish()
     due_at = next_due(moved, rules)
     if due_at != moved.due_at:
@@ -122,6 +124,7 @@ def hand_to_people(conversation: Conversation, now: datetime, reason: str, rules
         elif not case.is_closed:
             case.proof_at = None
             stick(turn, case, reason)
+    rest(turn)
     moved.due_at = next_due(moved, rules)
     moved.due_version += 1
     return turn.finish()
@@ -482,7 +485,8 @@ def _wake(turn: Turn) -> bool:
             return False
         _, what, case_id = min(due)
         if what == "remove":
-            return _removed(turn)
+            _removed(turn)
+            return True
         _fire(turn, what, conversation.case(case_id) if case_id else None)
     raise RuntimeError(f"{conversation.order_id}: the clock does not come to rest")
 
@@ -516,17 +520,12 @@ def _fire(turn: Turn, what: str, case: Case | None) -> None:
             raise RuntimeError(f"{conversation.order_id}: nothing is known of a wake-up {what}")
 
 
-def _removed(turn: Turn) -> bool:
+def _removed(turn: Turn) -> None:
     """After the retention: the record goes; what was stuck all the while is closed as that."""
-    conversation = turn.conversation
-    conversation.remove_at = None
-    if any(not case.is_closed and not case.stuck for case in conversation.cases):
-        return False
-    for case in conversation.cases:
+    for case in turn.conversation.cases:
         if not case.is_closed:
             close(turn, case, CloseReason.STUCK)
     turn.finish()
-    return True
 
 
 __all__ = ["Deadline", "QuarantineRecord", "decide"]

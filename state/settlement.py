@@ -161,7 +161,6 @@ def settle(turn: Turn, case: Case, choice: Choice) -> None:
     case.trigger, case.triggered_at = Fulfilment.NONE, None
     case.proof, case.evidence, case.proof_at = Proof.NONE, None, None
     case.stuck = ""
-    turn.conversation.remove_at = None
     if turn.is_shadow:
         close(turn, case, CloseReason.SHADOW)
     else:
@@ -370,8 +369,7 @@ def closes_at(case: Case) -> datetime:
 
 
 def close(turn: Turn, case: Case, reason: CloseReason) -> None:
-    """Nothing moves this case any more; after the last one, the record waits for its removal."""
-    conversation = turn.conversation
+    """Nothing moves this case any more."""
     was_open = case.is_open
     case.state, case.close_reason, case.closed_at = CaseState.CLOSED, reason, turn.now
     case.retry_at = case.watch_at = case.proof_at = None
@@ -379,21 +377,26 @@ def close(turn: Turn, case: Case, reason: CloseReason) -> None:
     turn.touch(case)
     if was_open:
         turn.ended(case)
-    if conversation.is_closed:
-        keep = timedelta(days=turn.policy_of(case).retention.closed_days)
-        conversation.remove_at = turn.now + keep
 
 
 def stick(turn: Turn, case: Case, reason: str) -> None:
     """We cannot go on by ourselves: the reason is shown, and a person is asked once."""
-    conversation = turn.conversation
     case.stuck = reason
     case.watch_at = case.retry_at = None
     turn.touch(case)
     hand_over(turn, case, Purpose.UPDATE, reason)
-    if all(c.is_closed or c.stuck for c in conversation.cases):
-        keep = timedelta(days=turn.policy_of(case).retention.closed_days)
-        conversation.remove_at = turn.now + keep
+
+
+def rest(turn: Turn) -> None:
+    """Once every case is closed, or stuck with people, the record waits for its removal."""
+    conversation = turn.conversation
+    if not conversation.cases:
+        return
+    if not all(case.is_closed or case.stuck for case in conversation.cases):
+        conversation.remove_at = None
+    elif conversation.remove_at is None:
+        days = max(turn.policy_of(case).retention.closed_days for case in conversation.cases)
+        conversation.remove_at = turn.now + timedelta(days=days)
 
 
 def hand_over(turn: Turn, case: Case, purpose: Purpose, reason: str) -> None:

@@ -89,9 +89,10 @@ class Turn:
     def is_shadow(self) -> bool:
         return self.conversation.mode is Mode.SHADOW
 
-    @property
-    def contacts_nobody(self) -> bool:
-        return self.is_shadow or self.conversation.arm is Arm.HOLDOUT
+    def may_contact(self, channel: Channel) -> bool:
+        """A shadow contacts nobody; the holdout's customers are left alone, but not its trouble."""
+        held_out = self.conversation.arm is Arm.HOLDOUT and channel is not Channel.PERSON
+        return not (self.is_shadow or held_out)
 
     def touch(self, case: Case, verdict: ResponseVerdict | None = None) -> None:
         """The case changed, or a response about it was judged: the register will hear of it."""
@@ -127,7 +128,7 @@ class Turn:
     ) -> int | None:
         """Ask a connector to send or dial; the command's number, or None where nobody is contacted."""
         conversation = self.conversation
-        if self.is_shadow or (self.contacts_nobody and channel is not Channel.PERSON):
+        if not self.may_contact(channel):
             for case in about:
                 case.would_have = (*case.would_have, f"{purpose} by {channel}")[-16:]
                 self.touch(case)
