@@ -282,14 +282,15 @@ def _first_move(turn: Turn, case: Case) -> None:
         apply_upstream_default(turn, case)
         return
     options, _ = admissible(turn, case)
-    first = options[0] if options else None
+    given_up = case.round > policy.options.rounds_max
+    first = options[0] if options and not given_up else None
     # A wish that was stored is not asked for again, unless it would cost more than what was ordered.
     if first is not None and first.is_own_choice and first.verdict.pricing is not Pricing.NEW_PRICE:
         settle(turn, case, substitute(case, first, Actor.STORED_PREFERENCE))
         tell(turn, case, news.ANNOUNCED)
     elif not options and not case.exception.refund_allowed:
         stick(turn, case, "no option is admissible, and no refund is allowed")
-    elif not options or policy.default.at_once or case.round > policy.options.rounds_max:
+    elif not options or policy.default.at_once or given_up:
         apply_default(turn, case)
     elif turn.limit_at(case) <= turn.now:
         case.late = True
@@ -415,12 +416,14 @@ def _found(turn: Turn, case: Case) -> None:
 
 
 def _picked(turn: Turn, event: LinePicked) -> bool:
+    """Picking what there is of a line does not answer the question about the rest."""
     concerned = [
         case
         for case in turn.conversation.cases
         if case.exception.line is not None
         and case.exception.line.line_id == event.line_id
         and not case.is_closed
+        and not (case.is_open and event.quantity < case.exception.line.quantity_ordered)
     ]
     moved = [_pick(turn, case) for case in concerned]
     return any(moved)
@@ -432,9 +435,7 @@ def _pick(turn: Turn, case: Case) -> bool:
         return False
     case.picked = True
     if case.is_open:
-        close(turn, case, CloseReason.PICKED)
-        if case.asked_at is not None:
-            tell(turn, case, news.WITHDRAWN)
+        _found(turn, case)
     else:
         progressed(turn, case)
     return True

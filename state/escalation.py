@@ -294,7 +294,7 @@ def _open_step(turn: Turn) -> None:
     if step.name in conversation.opened_steps and all(case.asked for case in _waiting(conversation)):
         return
     conversation.opened_steps = (*conversation.opened_steps, step.name)
-    first = not any(case.asked for case in conversation.cases)
+    first = not any(case.asked and case.opened_at >= conversation.opened_at for case in conversation.cases)
     _ask(turn, step, Purpose.ASK if first else Purpose.UPDATE)
 
 
