@@ -1,0 +1,142 @@
+"""The vault on a real Postgres: sealed under the customer's key, outranked by consents, gone when erased."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+from psycopg_pool import ConnectionPool
+
+from connectors.register.migrate import upgrade
+from connectors.sealing import Unsealable, new_key, seal, unseal
+from connectors.vault import Erased, Vault
+from schemas.events import CustomerConsent, CustomerContact
+from schemas.words import Channel, ContactMode
+from tests.builders import NOON
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
+
+CANARY = "+447400123456"
+CONTACT = CustomerContact(
+    customer_ref="c1",
+    revision=1,
+    push_tokens=("token-1",),
+    phone=CANARY,
+    email="shopper@example.org",
+    name="Sam Shopper",
+    occurred_at=NOON,
+)
+
+
+class StoppedClock:
+    def now(self):
+        return NOON
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def pool(dsn: str) -> Iterator[ConnectionPool]:
+    upgrade(dsn)
+    with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
+        yield pool
+
+
+@pytest.fixture
+def vault(pool: ConnectionPool) -> Vault:
+    return Vault(pool, b"m" * 32, b"salt", StoppedClock())
+
+
+def test_a_contact_comes_back_as_it_was_given_and_lies_there_sealed(
+    vault: Vault, pool: ConnectionPool
+) -> None:
+    assert vault.keep(CONTACT)
+    assert vault.contact("c1") == CONTACT
+    with pool.connection() as connection:
+        row = connection.execute("SELECT wrapped_key, sealed FROM customers").fetchone()
+    for column in row:
+        assert CANARY.encode() not in bytes(column)
+        assert b"Shopper" not in bytes(column)
+
+
+def test_an_older_revision_changes_nothing(vault: Vault) -> None:
+    vault.keep(replace(CONTACT, revision=5, email="new@example.org"))
+    assert not vault.keep(CONTACT)
+    assert vault.contact("c1").email == "new@example.org"
+
+
+def test_an_unknown_customer_is_unknown_and_has_no_address(vault: Vault) -> None:
+    assert not vault.facts("nobody").known
+    assert vault.address("nobody", Channel.SMS) is None
+
+
+def test_facts_say_how_somebody_is_reached_and_nothing_personal(vault: Vault) -> None:
+    vault.keep(replace(CONTACT, contact_mode=ContactMode.NO_VOICE))
+    facts = vault.facts("c1")
+    assert facts.known
+    assert facts.channels == (Channel.PUSH, Channel.SMS, Channel.EMAIL, Channel.VOICE)
+    assert facts.contact_mode is ContactMode.NO_VOICE
+    assert "Europe/London" in facts.zones
+    assert CANARY not in repr(facts)
+
+
+def test_a_number_that_cannot_exist_is_no_way_to_reach_anybody(vault: Vault) -> None:
+    vault.keep(replace(CONTACT, phone="0049 what?"))
+    assert vault.facts("c1").channels == (Channel.PUSH, Channel.EMAIL)
+
+
+def test_an_opt_out_outranks_the_contact_until_a_newer_renewal(vault: Vault) -> None:
+    vault.keep(CONTACT)
+    stop = CustomerConsent(customer_ref="c1", channels=(Channel.SMS,), opted_out=True, occurred_at=NOON)
+    vault.consent(stop)
+    vault.keep(replace(CONTACT, revision=2))
+    assert vault.facts("c1").opted_out == (Channel.SMS,)
+    vault.consent(replace(stop, opted_out=False, occurred_at=NOON - timedelta(seconds=1)))
+    assert vault.facts("c1").opted_out == (Channel.SMS,)
+    vault.consent(replace(stop, opted_out=False, occurred_at=NOON + timedelta(seconds=1)))
+    assert vault.facts("c1").opted_out == ()
+
+
+def test_an_opt_out_binds_the_number_across_accounts(vault: Vault) -> None:
+    vault.keep(CONTACT)
+    vault.keep(replace(CONTACT, customer_ref="c2"))
+    vault.consent(
+        CustomerConsent(
+            customer_ref="c1", channels=(Channel.SMS, Channel.VOICE), opted_out=True, occurred_at=NOON
+        )
+    )
+    assert vault.facts("c2").opted_out == (Channel.SMS, Channel.VOICE)
+
+
+def test_erasure_destroys_the_key_for_good(vault: Vault) -> None:
+    vault.keep(CONTACT)
+    sealed = vault.seal("c1", b"what was said", "utterance")
+    assert vault.unseal("c1", sealed, "utterance") == b"what was said"
+    vault.erase("c1")
+    assert vault.contact("c1") is None
+    with pytest.raises(Erased):
+        vault.keep(replace(CONTACT, revision=9))
+    with pytest.raises(Erased):
+        vault.unseal("c1", sealed, "utterance")
+
+
+def test_a_sealed_value_opens_neither_with_another_key_nor_for_another_purpose() -> None:
+    key = new_key()
+    sealed = seal(key, b"secret", "contact:c1")
+    assert unseal(key, sealed, "contact:c1") == b"secret"
+    for other_key, purpose, payload in (
+        (new_key(), "contact:c1", sealed),
+        (key, "contact:c2", sealed),
+        (key, "contact:c1", sealed[:-1] + bytes([sealed[-1] ^ 1])),
+        (key, "contact:c1", b""),
+    ):
+        with pytest.raises(Unsealable):
+            unseal(other_key, payload, purpose)
+
+
+def test_the_shares_of_pilot_and_holdout_are_stable_and_independent(vault: Vault) -> None:
+    facts = [vault.facts(f"customer-{n}") for n in range(200)]
+    assert facts == [vault.facts(f"customer-{n}") for n in range(200)]
+    assert 60 < sum(f.arm_point < 5_000 for f in facts) < 140
+    assert any((f.arm_point < 5_000) != (f.pilot_point < 5_000) for f in facts)
