@@ -18,6 +18,10 @@ from rocksdict import (
 STATES, DEADLINES, NOTES = "states", "deadlines", "notes"
 
 
+_NO_ROOM = ("No space left", "NoSpace", "File too large", "quota exceeded")
+"""What the disk says when it, a quota or a size limit is full."""
+
+
 class StoreFailure(Exception):
     """RocksDB refused; the subclasses say what it means for the partition."""
 
@@ -37,7 +41,7 @@ class StoreTaken(StoreFailure):
 def named(error: Exception) -> StoreFailure:
     """RocksDB's status as one of the outcomes above; the binding raises a bare `Exception` with its text."""
     text = str(error)
-    if "No space left" in text or "NoSpace" in text:
+    if any(words in text for words in _NO_ROOM):
         return StoreFull(text)
     if "lock hold by" in text or "No locks available" in text or "/LOCK:" in text:
         return StoreTaken(text)
@@ -78,26 +82,27 @@ def _options(cache: BlockCache, *, write_buffer_bytes: int) -> Options:
 class Changes:
     """What one transaction changes; applied as a whole or not at all."""
 
-    __slots__ = ("_deadlines", "_notes", "_states", "batch")
+    __slots__ = ("_store", "batch")
 
     def __init__(self, store: "Store") -> None:
-        self._states, self._deadlines, self._notes = store.handles
+        # Not the handles themselves: one that outlives its store would keep the folder locked.
+        self._store = store
         self.batch = WriteBatch(raw_mode=True)
 
     def put_state(self, key: bytes, value: bytes) -> None:
-        self.batch.put(key, value, self._states)
+        self.batch.put(key, value, self._store.handles[0])
 
     def remove_state(self, key: bytes) -> None:
-        self.batch.delete(key, self._states)
+        self.batch.delete(key, self._store.handles[0])
 
     def put_deadline(self, index_key: bytes) -> None:
-        self.batch.put(index_key, b"", self._deadlines)
+        self.batch.put(index_key, b"", self._store.handles[1])
 
     def remove_deadline(self, index_key: bytes) -> None:
-        self.batch.delete(index_key, self._deadlines)
+        self.batch.delete(index_key, self._store.handles[1])
 
     def put_note(self, key: bytes, value: bytes) -> None:
-        self.batch.put(key, value, self._notes)
+        self.batch.put(key, value, self._store.handles[2])
 
 
 class Store:
@@ -141,7 +146,13 @@ class Store:
     def all_states(self) -> Iterator[tuple[bytes, bytes]]:
         """Every key and value in key order; for checks and reports, not for the path of events."""
         try:
-            yield from self._states.items()
+            cursor = self._states.iter()
+            cursor.seek(b"")
+            while cursor.valid():
+                yield cursor.key(), cursor.value()
+                cursor.next()
+            # A cursor that met a broken block just ends, as one does at the end.
+            cursor.status()
         except Exception as error:
             raise named(error) from error
 
