@@ -35,25 +35,41 @@ def until(condition: Callable[[], Any], what: str = "the condition", patience_s:
 class Rig:
     """One app with its topics; `partitions` of each."""
 
-    def __init__(self, bootstrap: str, folder: Path, *, partitions: int = 1, replication: int = 1) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        folder: Path,
+        *,
+        partitions: int = 1,
+        replication: int = 1,
+        changelog: dict[str, str] | None = None,
+    ) -> None:
         self.app = f"app-{os.getpid()}-{next(_numbers)}"
         self.client = {"bootstrap.servers": bootstrap, "log_level": "0"}
         self.folder = folder
         self.partitions = partitions
         self.clock = SystemClock()
         self.cache = BlockCache(16 << 20)
-        admin = AdminClient(self.client)
+        self.replication = replication
+        self.changelog = changelog or {}
+        self.create("source", "changelog", "batches", "quarantine", "commands")
+        self._producer = Producer({**self.client, "partitioner": "murmur2_random", "linger.ms": 0})
+
+    def create(self, *names: str) -> None:
         stamped = {"message.timestamp.type": "LogAppendTime"}
-        compact = {**stamped, "cleanup.policy": "compact"}
+        compact = {**stamped, "cleanup.policy": "compact", **self.changelog}
         topics = [
             NewTopic(
-                self.topic(name), partitions, replication, config=compact if name == "changelog" else stamped
+                self.topic(name),
+                self.partitions,
+                self.replication,
+                config=compact if name == "changelog" else stamped,
             )
-            for name in ("source", "changelog", "batches", "quarantine", "commands")
+            for name in names
         ]
+        admin = AdminClient(self.client)
         for future in admin.create_topics(topics).values():
             future.result(30)
-        self._producer = Producer({**self.client, "partitioner": "murmur2_random", "linger.ms": 0})
 
     def topic(self, name: str) -> str:
         return f"{self.app}-{'cases-changelog' if name == 'changelog' else name}"
@@ -65,7 +81,7 @@ class Rig:
             partition=partition,
             folder=more.pop("folder", self.folder / f"partition-{partition}"),
             client=self.client,
-            partitions=self.partitions,
+            partitions=more.pop("partitions", self.partitions),
             **{**names, **more},
         )
 
