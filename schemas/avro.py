@@ -25,18 +25,18 @@ class Contracts:
     """The schemas in one folder; every file is read at most once."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._parts: dict[str, Schema] = {}
         self._released: dict[Released, Schema] = {}
 
     def part(self, name: str) -> Schema:
         """The schema part of that name, as edited: other named types stand as references."""
         if name not in self._parts:
-            self._parts[name] = _read(self._folder / f"{NAMESPACE}.{name}.avsc")
+            self._parts[name] = _read(self.folder / f"{NAMESPACE}.{name}.avsc")
         return self._parts[name]
 
     def part_names(self) -> list[str]:
-        return sorted(path.name.split(".")[-2] for path in self._folder.glob(f"{NAMESPACE}.*.avsc"))
+        return sorted(path.name.split(".")[-2] for path in self.folder.glob(f"{NAMESPACE}.*.avsc"))
 
     def expanded(self, record: str) -> Schema:
         """The whole schema of a record: each named type inlined at its first use, without docs."""
@@ -67,7 +67,7 @@ class Contracts:
     @cached_property
     def released(self) -> tuple[Released, ...]:
         """Every released version, oldest first."""
-        lock = self._folder / "lock.json"
+        lock = self.folder / "lock.json"
         return tuple(msgspec.json.decode(lock.read_bytes(), type=list[Released])) if lock.exists() else ()
 
     def released_schema(self, entry: Released) -> Schema:
@@ -85,11 +85,11 @@ class Contracts:
             self._version(entry).write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
         entries = [*self.released, *(entry for entry, _ in fresh)]
         rows = ",\n ".join(msgspec.json.encode(entry).decode() for entry in entries)
-        (self._folder / "lock.json").write_text(f"[\n {rows}\n]\n", encoding="utf-8")
+        (self.folder / "lock.json").write_text(f"[\n {rows}\n]\n", encoding="utf-8")
         del self.released
 
     def _version(self, entry: Released) -> Path:
-        return self._folder / "versions" / f"{entry.record}.v{entry.version}.avsc"
+        return self.folder / "versions" / f"{entry.record}.v{entry.version}.avsc"
 
 
 def _read(path: Path) -> Schema:
