@@ -214,9 +214,9 @@ def _beyond() -> ValueError:
 
 
 def _decimal(unscaled: bytes, scale: int, precision: int) -> Decimal:
-    # Checked before converting: the time that takes grows with the square of the length.
-    number = int.from_bytes(unscaled, signed=True) if len(unscaled) <= precision else None
-    if number is None or abs(number) >= 10**precision:
+    number = int.from_bytes(unscaled, signed=True)
+    # Compared first: the time that turning it into digits takes grows with the square of its length.
+    if abs(number) >= 10**precision:
         raise ValueError(f"a decimal has more than {precision} digits")
     return Decimal(number).scaleb(-scale)
 

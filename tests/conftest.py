@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.world import kafka as kafka_world
 from tests.world.kafka import Kafka
 from tests.world.postgres import Postgres
 from tests.world.s3 import S3
+
+# No test is timed: a busy machine must not fail one.
+settings.register_profile("saveline", deadline=None, print_blob=True)
+settings.load_profile("saveline")
 
 
 @pytest.fixture(scope="session")
