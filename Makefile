@@ -49,6 +49,14 @@ test: setup ## every test but the long chaos; starts what it needs
 test-fast: setup ## only the tests that start no real component
 	@.venv/bin/pytest -m 'not chaos and not real' -n 2 --dist loadgroup $(PYTEST_ARGS)
 
+.PHONY: callers
+callers: setup ## play the scripted callers and print how they fared
+	@$(PY) -m tests.dialogue.callers
+
+.PHONY: bench-dialogue
+bench-dialogue: setup ## CPU of a turn of the dialogue, 50 calls interleaved
+	@$(PY) -m tests.bench.dialogue
+
 DATA ?=
 .PHONY: understand-report
 understand-report: setup ## coverage, unsafe commits, missed opt-outs of labelled sets (DATA=folder of *.jsonl)

@@ -13,6 +13,7 @@ app.command("state.cli:app", name="policy")
 app.command("streams.worker_cli:worker", name="worker")
 app.command("streams.topics_cli:app", name="topics")
 app.command("streams.understanding:app", name="understand")
+app.command("streams.dialogue_cli:app", name="dialogue")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Listens for wishes, topics and persons in what commits nothing: the dialogue asks or answers by them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import TypeVar, cast
@@ -11,7 +11,10 @@ import msgspec
 from state.understand.lexicon import LANGUAGES, lexicon
 from state.understand.numbers import number_at
 from state.understand.records import Party, Topic, Wish
-from state.understand.words import SEARCH_CHARS_MAX, words
+from state.understand.words import words
+
+# What a sentence is about is said in its first words.
+_HEARD_CHARS_MAX = 400
 
 
 class Cues(msgspec.Struct, frozen=True):
@@ -22,6 +25,12 @@ class Cues(msgspec.Struct, frozen=True):
     parties: Mapping[Party, re.Pattern[str]]
     speaking: re.Pattern[str]  # "speaking", "that's me"
     quantity: re.Pattern[str]  # group 1 is a number word
+    screens: re.Pattern[str]  # a call screener rather than a voicemail
+    seeks: re.Pattern[str]  # asks for an offer: "have you got anything"
+    goes_back: re.Pattern[str]
+    holds_on: re.Pattern[str]
+    refuses_recording: re.Pattern[str]
+    letters: Mapping[str, str]  # how the characters of a code are spoken
 
 
 @cache
@@ -49,8 +58,50 @@ def party(text: str, locale: str = "en") -> Party | None:
 
 def speaking(text: str, locale: str = "en") -> bool:
     """Whether somebody says that they are the person asked for."""
+    return _hears(lambda c: c.speaking, text, locale)
+
+
+def screens(text: str, locale: str = "en") -> bool:
+    """Whether a machine asks who calls, rather than for a message."""
+    return _hears(lambda c: c.screens, text, locale)
+
+
+def seeks(text: str, locale: str = "en") -> bool:
+    """Whether a text with a wish in it asks for such an offer, rather than whether something is so."""
+    return wish(text, locale) is not None and _hears(lambda c: c.seeks, text, locale)
+
+
+def goes_back(text: str, locale: str = "en") -> bool:
+    """Whether somebody wants to change what they decided before."""
+    return _hears(lambda c: c.goes_back, text, locale)
+
+
+def holds_on(text: str, locale: str = "en") -> bool:
+    """Whether somebody asks for a moment."""
+    return _hears(lambda c: c.holds_on, text, locale)
+
+
+def refuses_recording(text: str, locale: str = "en") -> bool:
+    return _hears(lambda c: c.refuses_recording, text, locale)
+
+
+def refuses(text: str, locale: str = "en") -> bool:
+    """Whether a text has any word of refusal in it."""
+    spoken = lexicon(locale)
+    return spoken is not None and not spoken.negations.isdisjoint(words(text[:_HEARD_CHARS_MAX]))
+
+
+def letters(text: str, locale: str = "en") -> str:
+    """The characters of a spoken or typed code: "five six B as in Bravo" is "56b"."""
     found = cues(locale)
-    return found is not None and found.speaking.search(_line(text)) is not None
+    spoken = {} if found is None else found.letters
+    said = re.sub(r"\b(?:as in|like) \w+", "", " ".join(words(text[:200]))).split()
+    return "".join(spoken.get(w, w if w.isdigit() or len(w) == 1 else "") for w in said)
+
+
+def _hears(pattern: Callable[[Cues], re.Pattern[str]], text: str, locale: str) -> bool:
+    found = cues(locale)
+    return found is not None and pattern(found).search(_line(text)) is not None
 
 
 def quantity(text: str, locale: str = "en") -> int | None:
@@ -67,7 +118,7 @@ def quantity(text: str, locale: str = "en") -> int | None:
 
 
 def _line(text: str) -> str:
-    return " ".join(words(text[:SEARCH_CHARS_MAX]))
+    return " ".join(words(text[:_HEARD_CHARS_MAX]))
 
 
 K = TypeVar("K")

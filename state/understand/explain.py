@@ -86,15 +86,19 @@ def _mended(said: tuple[str, ...], offers: tuple[Offer, ...], locale: str) -> fr
     return frozenset()
 
 
-def mentioned(text: str, offers: tuple[Offer, ...], locale: str = "en") -> tuple[int, ...]:
-    """The offers that a text names beyond doubt, for a narrower question; empty if none or all."""
+def mentioned(
+    text: str, offers: tuple[Offer, ...], locale: str = "en", *, ordinals: bool = False
+) -> tuple[int, ...]:
+    """The offers that a text names beyond doubt, for a narrower question. `ordinals`: "the second" counts too."""
     said = words(text[:DECISION_CHARS_MAX])[:DECISION_WORDS_MAX]
     index = catalogue(offers, locale)
     named = {
         next(iter(slot.fits))
         for at in range(len(said))
         for slot in index.slots(said, at)
-        if len(slot.fits) == 1 and slot.exact and (slot.branded or slot.kind == "keyed")
+        if len(slot.fits) == 1
+        and slot.exact
+        and (slot.branded or slot.kind == "keyed" or (ordinals and slot.kind == "ordinal"))
     }
     return tuple(sorted(named))
 

@@ -7,7 +7,7 @@ import unicodedata
 DECISION_CHARS_MAX = 240
 DECISION_WORDS_MAX = 26
 # An opt-out may hide in a long complaint, so it is searched further.
-SEARCH_CHARS_MAX = 2_000
+SEARCH_CHARS_MAX = 1_200
 
 _WORD = re.compile(
     r"\d+(?:[.,]\d+)?|[^\W\d_]+|no\.(?=\s*\d)|[£$€#?]|[\U0001F300-\U0001FAFF\u2600-\u27BF]", re.UNICODE

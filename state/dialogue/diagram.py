@@ -1,0 +1,36 @@
+"""Draws the law of a call for the documentation."""
+
+from state.dialogue.moves import MOVES, Cause
+from state.dialogue.session import Stage
+
+_ABOUT = """# The dialogue
+
+Drawn from `state/dialogue/moves.py` by `saveline dialogue diagram`: nothing moves but by this law. Only two
+arrows, named "yes or key 1", decide anything; they leave the readback, and one that was not heard out is spoken
+again first.
+Every stage that listens also stays where it is when something is asked, wished or not understood.
+
+"""
+
+
+def document() -> str:
+    """The page with its Mermaid diagram."""
+    return f"{_ABOUT}```mermaid\n{diagram()}\n```\n"
+
+
+def diagram() -> str:
+    """The law as a Mermaid state diagram; a cause that ends the call from several stages is one arrow each."""
+    arrows = [
+        f"    {before} --> {after}: {cause}"
+        for (before, cause), after in MOVES.items()
+        if after is not Stage.ENDED or not _from_anywhere(cause)
+        if cause is not Cause.STAY
+    ]
+    ends = [f"    anywhere --> {Stage.ENDED}: {cause}" for cause in Cause if _from_anywhere(cause)]
+    return "\n".join(
+        ["stateDiagram-v2", f"    [*] --> {Stage.DIALLED}", *arrows, *ends, f"    {Stage.ENDED} --> [*]"]
+    )
+
+
+def _from_anywhere(cause: Cause) -> bool:
+    return sum(1 for (_, c), after in MOVES.items() if c is cause and after is Stage.ENDED) > 2
