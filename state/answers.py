@@ -13,7 +13,7 @@ from schemas.facts import Chosen, Money, Option
 from schemas.words import Actor, Channel, OptionKind, Purpose, Resolution, Responder
 from state.conversation import Case
 from state.gate import Pricing, judge
-from state.offers import question
+from state.offers import question, reply
 from state.pricing import delta_minor, replacements
 from state.settlement import BY_OPTION_KIND, Choice, settle, tell
 from state.turn import Turn
@@ -52,8 +52,9 @@ def take(turn: Turn, event: ResponseReceived) -> None:
                 turn.touch(case, verdict)
     if refusals:
         reason = "; ".join(dict.fromkeys(reason for reason, _ in refusals))
-        about = [case for _, case in refusals if case is not None]
-        turn.reply(event.channel, reason, about, event.event_id)
+        about = list({case.case_id: case for _, case in refusals if case is not None}.values())
+        # Where nobody can tell which line was meant, all that are open are shown once more.
+        reply(turn, event, reason, about or turn.conversation.open_cases)
 
 
 def _meant(turn: Turn, answer: Answer) -> Case:
@@ -129,7 +130,8 @@ def _of_this_version(turn: Turn, case: Case, answer: Answer, event: ResponseRece
             raise Refused("older_version")
         return
     crossing = timedelta(milliseconds=turn.policy_of(case).timing.sms_crossing_ms)
-    if decision.channel is not event.channel and turn.now - decision.decided_at <= crossing:
+    elsewhere = decision.channel not in (event.channel, Channel.UNKNOWN)
+    if elsewhere and turn.now - decision.decided_at <= crossing:
         # Written without knowing of the decision that was just made elsewhere.
         raise Refused("older_version")
 

@@ -89,11 +89,21 @@ def close_step(turn: Turn) -> None:
     conversation.plan = conversation.plan[1:]
     conversation.next_call_at = None
     anchor = conversation.case(conversation.anchor)
-    if not conversation.plan and anchor is not None and anchor in _waiting(conversation):
-        apply_default(turn, anchor)
+    if not conversation.plan and anchor is not None:
+        for case in [c for c in _waiting(conversation) if _alike(c, anchor)]:
+            apply_default(turn, case)
     # What comes next is planned with the conditions of now: the queue may have grown meanwhile.
     turn.replan = True
     replanned(turn)
+
+
+def _alike(case: Case, anchor: Case) -> bool:
+    """Asked at the same moment, with the same deadline: the plan was made for both."""
+    return (case.exception.fulfilment_deadline_at, case.policy, case.asked_at) == (
+        anchor.exception.fulfilment_deadline_at,
+        anchor.policy,
+        anchor.asked_at,
+    )
 
 
 def dial(turn: Turn) -> None:
@@ -341,7 +351,8 @@ def _ask(turn: Turn, step: Planned, purpose: Purpose) -> None:
 
 def _mark_asked(turn: Turn, cases: list[Case]) -> None:
     for case in cases:
-        case.asked, case.asked_at = True, turn.now
+        if not case.asked:
+            case.asked, case.asked_at = True, turn.now
         turn.touch(case)
 
 

@@ -6,13 +6,16 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from schemas.commands import OfferedCase, OfferedOption, RefusedOption
+from schemas.events import ResponseReceived
 from schemas.facts import Content, Money, Option
-from schemas.words import Group, OptionKind
+from schemas.words import Channel, Group, OptionKind, Purpose, Responder, Signal
 from state.conversation import Case
 from state.gate import Pricing, Question, Verdict, judge
 from state.pricing import content_of
 from state.ranking import Rank, rank
-from state.turn import Turn
+from state.turn import NEWS_VALID, Turn
+
+OPT_OUTS = frozenset({Signal.OPT_OUT_KEYWORD, Signal.OPT_OUT_SENTENCE})
 
 
 def question(
@@ -147,6 +150,27 @@ def _holds_less(turn: Turn, case: Case, content: Content | None) -> bool:
         return False
     least_percent = turn.policy_of(case).options.less_below_percent
     return content.amount * 100 < line.content.amount * case.quantity_short * least_percent
+
+
+def reply(turn: Turn, event: ResponseReceived, reason: str, about: list[Case]) -> None:
+    """The truth, with what stands and what can be chosen, to somebody who wrote by SMS.
+
+    Pages and calls read it from `case.changes.v1`; an opt-out is answered by itself or not at all; and who is
+    not entitled learns nothing of the order.
+    """
+    if event.channel is not Channel.SMS or event.signal in OPT_OUTS:
+        return
+    letter_all(turn)
+    entitled = event.responder not in (Responder.STRANGER, Responder.CHILD)
+    turn.send(
+        Channel.SMS,
+        Purpose.REPLY,
+        about,
+        reason=reason,
+        offers=tuple([offer(turn, case) for case in about]) if entitled else (),
+        reply_to=event.event_id,
+        not_after_at=turn.now + NEWS_VALID,
+    )
 
 
 def letter_all(turn: Turn) -> None:

@@ -75,8 +75,7 @@ def _of_opted_out(turn: Turn, n: int) -> bool:
     conversation.sends = tuple([send for send in conversation.sends if send.n != n])
     if conversation.call is not None and conversation.call.n == n:
         conversation.call = None
-    opt_out(turn, SILENCED)
-    return True
+    return opt_out(turn, SILENCED)
 
 
 def _of_message(turn: Turn, event: ReceiptReceived, n: int) -> bool:

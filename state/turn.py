@@ -193,18 +193,6 @@ class Turn:
             )
         )
 
-    def reply(self, channel: Channel, reason: str, about: list[Case], reply_to: str) -> None:
-        """The truth, to somebody who wrote by SMS; pages and calls read it from `case.changes.v1`."""
-        if channel is Channel.SMS:
-            self.send(
-                Channel.SMS,
-                Purpose.REPLY,
-                about,
-                reason=reason,
-                reply_to=reply_to,
-                not_after_at=self.now + NEWS_VALID,
-            )
-
     def hold(self, case: Case, state: HoldState) -> None:
         """Tell the picker whether to wait, to move on, or what was decided."""
         line = case.exception.line

@@ -8,6 +8,7 @@ from schemas.commands import ResponseVerdict
 from schemas.events import ConsentChanged, ResponseReceived
 from schemas.words import Channel, Purpose, Signal
 from state import answers, escalation
+from state.offers import reply
 from state.settlement import hand_over
 from state.turn import NEWS_VALID, Turn
 
@@ -20,8 +21,8 @@ def hear(turn: Turn, event: ResponseReceived) -> bool:
     turn.heard_on = event.channel
     match event.signal:
         case Signal.OPT_OUT_KEYWORD | Signal.OPT_OUT_SENTENCE:
-            opt_out(turn, SILENCED)
-            if event.signal is Signal.OPT_OUT_SENTENCE:
+            news = opt_out(turn, SILENCED)
+            if news and event.signal is Signal.OPT_OUT_SENTENCE:
                 # The provider answers a keyword by itself; a sentence gets one answer from us.
                 _answer(turn, event, Purpose.OPTOUT_ACK)
         case Signal.OPT_IN:
@@ -42,7 +43,7 @@ def hear(turn: Turn, event: ResponseReceived) -> bool:
             if not escalation.call_back_at(turn, max(at, turn.now)):
                 _send_link(turn)
         case Signal.UNCLEAR:
-            turn.reply(event.channel, "unclear", turn.conversation.open_cases, event.event_id)
+            reply(turn, event, "unclear", turn.conversation.open_cases)
         case Signal.RATING:
             _rated(turn, event)
     answers.take(turn, event)
@@ -51,42 +52,38 @@ def hear(turn: Turn, event: ResponseReceived) -> bool:
 
 def consent(turn: Turn, event: ConsentChanged) -> bool:
     """An opt-out or a renewal that came by another way than a response to us."""
-    conversation = turn.conversation
-    if event.opted_out:
-        if set(event.channels) <= set(conversation.opted_out):
-            return False
-        opt_out(turn, event.channels)
-        return True
-    kept = tuple([channel for channel in conversation.opted_out if channel not in event.channels])
-    changed = kept != conversation.opted_out
-    conversation.opted_out = kept
-    turn.replan = turn.replan or (changed and bool(conversation.cases))
-    return changed
+    return (opt_out if event.opted_out else _opted_in)(turn, event.channels)
 
 
-def opt_out(turn: Turn, channels: tuple[Channel, ...]) -> None:
-    """Nothing more leaves on these channels; the clock goes on."""
+def opt_out(turn: Turn, channels: tuple[Channel, ...]) -> bool:
+    """Nothing more leaves on these channels; the clock goes on. False: that was known."""
     conversation = turn.conversation
+    if set(channels) <= set(conversation.opted_out):
+        return False
     conversation.opted_out = tuple(sorted({*conversation.opted_out, *channels}))
     turn.cancel_sends("opted_out", channels)
     conversation.next_call_at = None
-    if conversation.cases:
-        turn.replan = True
+    turn.replan = turn.replan or bool(conversation.cases)
+    return True
+
+
+def _opted_in(turn: Turn, channels: tuple[Channel, ...]) -> bool:
+    """Renewed consent outranks what was known; False: nobody had opted out."""
+    conversation, facts = turn.conversation, turn.conversation.facts
+    if not any(turn.has_opted_out(channel) for channel in channels):
+        return False
+    conversation.opted_out = tuple([c for c in conversation.opted_out if c not in channels])
+    conversation.facts = replace(facts, opted_out=tuple([c for c in facts.opted_out if c not in channels]))
+    turn.replan = turn.replan or bool(conversation.cases)
+    return True
 
 
 def _opt_in(turn: Turn, event: ResponseReceived) -> None:
     """YES opts in only while opted out; otherwise it is no choice by itself."""
-    conversation = turn.conversation
-    was_out = any(turn.has_opted_out(channel) for channel in SILENCED)
-    if not was_out:
-        if not event.answers:
-            turn.reply(event.channel, "unclear", conversation.open_cases, event.event_id)
-        return
-    conversation.opted_out = tuple([channel for channel in conversation.opted_out if channel not in SILENCED])
-    facts_out = tuple([channel for channel in conversation.facts.opted_out if channel not in SILENCED])
-    conversation.facts = replace(conversation.facts, opted_out=facts_out)
-    turn.replan = True
-    _answer(turn, event, Purpose.OPTIN_ACK)
+    if _opted_in(turn, SILENCED):
+        _answer(turn, event, Purpose.OPTIN_ACK)
+    elif not event.answers:
+        reply(turn, event, "unclear", turn.conversation.open_cases)
 
 
 def _wrong_number(turn: Turn) -> None:
