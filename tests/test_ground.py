@@ -1,0 +1,35 @@
+"""What the documents promise about the project itself."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_example_in_the_readme_prints_what_the_readme_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL)
+    printed = subprocess.run(
+        [sys.executable, "-c", example[1]], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert printed.stdout == example[2]
+
+
+def test_ci_runs_what_the_readme_says_and_nothing_else():
+    run = ROOT / ".ci" / "run"
+    assert os.access(run, os.X_OK)
+    made = [line for line in run.read_text(encoding="utf-8").splitlines() if line.startswith("make")]
+    assert made == ["make check", "make test"]
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert named - {"and"} <= targets
+
+
+def test_every_link_between_the_documents_leads_somewhere():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
