@@ -276,6 +276,9 @@ def _line_changed(turn: Turn, case: Case, line_quantity: int | None) -> None:
     if line is None or decision is None or line_quantity is None or line_quantity < 0:
         write_failed(turn, case, "the line has changed, and the OMS does not say to how many pieces")
         return
+    if line_quantity == line.quantity_ordered:
+        write_failed(turn, case, "the line is said to have changed, but to what it was")
+        return
     if line_quantity == 0:
         close(turn, case, CloseReason.WITHDRAWN)
         tell(turn, case, Purpose.WITHDRAWAL)
@@ -350,8 +353,8 @@ def _reopen(turn: Turn, case: Case) -> None:
 
 def _not_authorised(turn: Turn, case: Case) -> None:
     """No increase: the old price where the difference is ours to bear, else equal or cheaper, else refund."""
-    decision = case.decision
-    if decision is None:
+    if case.no_increase:
+        write_failed(turn, case, "the authorisation of no increase was refused")
         return
     case.no_increase = True
     _reopen(turn, case)
