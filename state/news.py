@@ -49,7 +49,7 @@ def spread(turn: Turn) -> None:
 
 
 def _channels(turn: Turn, purpose: Purpose, origin: Channel, cases: list[Case]) -> tuple[Channel, ...]:
-    usable = turn.digital_channels()
+    usable = turn.digital_channels(cases)
     if purpose is Purpose.DEFAULT:
         # News that nobody asked for does not ring at night, unless nothing else would tell it.
         gentle = tuple([channel for channel in usable if channel is not Channel.SMS])
@@ -104,7 +104,7 @@ def invite(turn: Turn) -> None:
     if may_at > turn.now:
         conversation.satisfaction_at = may_at
         return
-    channel = next((c for c in (*conversation.used, *DIGITAL) if c in turn.digital_channels()), None)
+    channel = next((c for c in (*conversation.used, *DIGITAL) if c in turn.digital_channels([case])), None)
     conversation.invited = True
     if channel is not None and not conversation.opted_out:
         turn.send(channel, Purpose.SATISFACTION, [case], not_after_at=until_at)

@@ -177,7 +177,8 @@ def _of_task(turn: Turn, event: ReceiptReceived, n: int) -> bool:
         case ReceiptState.DECLINED:
             _forget(turn, task)
             if case.taken:
-                case.taken = False
+                # Nobody has it any more: the clock goes on, and if the deadline has passed, its default is due.
+                case.taken, case.stuck = False, ""
                 turn.replan = True
         case ReceiptState.DONE:
             _forget(turn, task)

@@ -239,7 +239,11 @@ class Turn:
     def has_opted_out(self, channel: Channel) -> bool:
         return channel in self.conversation.opted_out or channel in self.conversation.facts.opted_out
 
-    def digital_channels(self) -> tuple[Channel, ...]:
+    def digital_channels(self, about: list[Case]) -> tuple[Channel, ...]:
+        """Where these cases may be told of; nowhere, while their kind is switched off."""
+        killed = self.rules.conditions.killed_kinds
+        if killed and all(case.exception.kind in killed for case in about):
+            return ()
         return tuple([channel for channel in DIGITAL if self.usable(channel)])
 
     def order_delta_minor(self, without: Case) -> int:
