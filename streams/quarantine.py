@@ -16,7 +16,16 @@ class Rejected(msgspec.Struct, gc=False):
     """The source's offset; None for a deadline."""
 
 
-def of_record(record: Record, settings: LedgerSettings, reasons: tuple[str, ...], version: str) -> Rejected:
+class Origin(msgspec.Struct, frozen=True):
+    """Where a record came from; a ledger's settings say it as well."""
+
+    source: str
+    partition: int
+
+
+def of_record(
+    record: Record, settings: LedgerSettings | Origin, reasons: tuple[str, ...], version: str
+) -> Rejected:
     headers = [
         *(record.headers or ()),
         ("original-topic", settings.source.encode()),

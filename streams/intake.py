@@ -1,0 +1,154 @@
+"""The intake's Faust app: one agent for each of upstream's topics, all admitting what arrives."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import faust
+import psycopg
+import stamina
+from confluent_kafka import KafkaException, Producer
+
+from connectors.intake import SOURCES, Admitted, Intake
+from schemas.catalogue import Topic
+from schemas.codec import Codec
+from schemas.errors import Malformed
+from streams import seam
+from streams.assignor import CompleteAssignor
+from streams.core import Batch, Record
+from streams.delivery import GroupEngine, PassedThrough, batches
+from streams.quarantine import Origin, of_record
+
+log = logging.getLogger(__name__)
+
+EXIT_STOPPED = 70
+FLUSH_S = 30.0
+# How long a killed process's partitions wait for the next one.
+SESSION_TIMEOUT_S = 10.0
+
+
+class Undelivered(Exception):
+    """Kafka did not acknowledge what was handed to it: nothing is acknowledged upstream either."""
+
+
+class IntakeEngine(GroupEngine):
+    """Progress is the group's; a failure ends the process, and the next one reads the same records again."""
+
+    def stop(self, failure: BaseException) -> None:
+        log.critical("stopping: %s: %s", type(failure).__name__, failure, exc_info=failure)
+        logging.shutdown()
+        os._exit(EXIT_STOPPED)
+
+
+class IntakeApp(faust.App):
+    """A Faust app that knows its engine, which the transport and the assignor ask."""
+
+    engine: IntakeEngine
+
+
+class Admission:
+    """Hands batches to the intake and what comes of them to Kafka; blocking, so it runs on a thread."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        codec: Codec,
+        producer: Producer,
+        *,
+        partitions: int,
+        quarantine: str,
+        version: str,
+    ) -> None:
+        self._intake, self._codec, self._producer = intake, codec, producer
+        self._partitions, self._quarantine, self._version = partitions, quarantine, version
+
+    @stamina.retry(on=(psycopg.OperationalError, Undelivered), attempts=10, timeout=120.0, wait_max=10.0)
+    def take(self, topic: Topic, partition: int, batch: Batch) -> None:
+        """All of a batch, in its order; at least once. A database that is away is waited for."""
+        failures: list[str] = []
+
+        def delivered(error: Any, _message: Any) -> None:
+            if error is not None:
+                failures.append(str(error))
+
+        for record in batch.records:
+            try:
+                admitted = self._intake.admit(topic, record.value)
+            except Malformed as malformed:
+                rejected = of_record(record, Origin(topic, partition), malformed.reasons, self._version)
+                self._produce(self._quarantine, rejected.key, rejected.value, rejected.headers, delivered)
+            else:
+                self._publish(admitted, record, delivered)
+        if self._producer.flush(FLUSH_S) or failures:
+            raise Undelivered(failures[0] if failures else f"not acknowledged within {FLUSH_S} s")
+
+    def _publish(self, admitted: Admitted, record: Record, delivered: Any) -> None:
+        trace = [(name, value) for name, value in record.headers or () if name == "traceparent"]
+        for fact in admitted.facts:
+            value = self._codec.encode(fact)
+            self._produce(Topic.CASE_EVENTS.value, fact.order_id.encode(), value, trace, delivered)
+        if admitted.everywhere is not None:
+            value = self._codec.encode(admitted.everywhere)
+            for partition in range(self._partitions):
+                self._produce(Topic.CASE_EVENTS.value, None, value, trace, delivered, partition=partition)
+
+    def _produce(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Iterable[tuple[str, bytes]],
+        delivered: Any,
+        *,
+        partition: int = -1,
+    ) -> None:
+        # -1: where the key belongs.
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, delivered, headers=list(headers))
+            except BufferError:
+                # The queue is full: what is in it has to leave first.
+                self._producer.poll(1.0)
+            except KafkaException as error:
+                raise Undelivered(str(error)) from error
+            else:
+                return
+
+
+def producer(client: dict[str, str]) -> Producer:
+    """Idempotent, and partitioned as Java's clients do, so that a key meets its order everywhere."""
+    return Producer(
+        client | {"enable.idempotence": "true", "partitioner": "murmur2_random", "linger.ms": "5"}
+    )
+
+
+def build(admission: Admission, *, app_id: str, broker: str) -> IntakeApp:
+    """The app, ready to be run by a `faust.Worker`."""
+    seam.register()
+    brokers = broker.split(",")
+    app = IntakeApp(
+        app_id,
+        broker_consumer=[f"{seam.SCHEME}://{address}" for address in brokers],
+        broker_producer=[f"kafka://{address}" for address in brokers],
+        PartitionAssignor=CompleteAssignor,
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=SESSION_TIMEOUT_S / 5,
+        broker_request_timeout=90.0,
+        **seam.app_settings(),
+    )
+    app.engine = IntakeEngine()
+    for topic in SOURCES:
+        _agent(app, topic, admission)
+    return app
+
+
+def _agent(app: IntakeApp, topic: Topic, admission: Admission) -> None:
+    @app.agent(app.topic(topic.value, schema=PassedThrough()), name=f"admit-{topic}")
+    async def admit(stream: Any) -> None:
+        try:
+            async for tp, batch in batches(stream, app.engine):
+                await asyncio.to_thread(admission.take, topic, tp.partition, batch)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, nothing may be acknowledged after it
+            app.engine.stop(failure)

@@ -1,0 +1,26 @@
+"""An intake process for tests: the product's own app, with what it needs by environment."""
+
+import os
+from datetime import timedelta
+
+import faust
+from psycopg_pool import ConnectionPool
+
+from connectors.clock import SystemClock
+from connectors.intake import Intake
+from connectors.vault import Vault
+from schemas.codec import Codec
+from schemas.registry import LockedRegistry
+from streams.intake import Admission, build, producer
+
+if __name__ == "__main__":
+    codec, clock = Codec(LockedRegistry()), SystemClock()
+    pool = ConnectionPool(os.environ["PG_DSN"], min_size=1, max_size=4, open=True)
+    vault = Vault(pool, b"m" * 32, b"salt", clock)
+    intake = Intake(codec, vault, pool, clock, retention=timedelta(days=14))
+    client = {"bootstrap.servers": os.environ["BROKER"]}
+    admission = Admission(
+        intake, codec, producer(client), partitions=2, quarantine="case.quarantine.v1", version="test"
+    )
+    app = build(admission, app_id="saveline-intake", broker=os.environ["BROKER"])
+    faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
