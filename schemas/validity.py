@@ -30,7 +30,6 @@ AGE_MAX = 99
 INCOMING_BYTES_MAX = 65_536
 # Ids of ours that come back hold upstream's percent-encoded, so they may be longer.
 _OWN_ID_BYTES_MAX = 512
-_SHORT = frozenset({Kind.ITEM_UNAVAILABLE, Kind.PARTLY_AVAILABLE})
 
 Outcome = LinePicked | Delivered | RefusedAtDoor | OrderCompleted | OrderCancelled | Credited
 Incoming = (
@@ -182,7 +181,7 @@ def _line(found: Faults, line: Line, kind: Kind, currency: str) -> None:
     if line.quantity_available > line.quantity_ordered:
         wrong = f"is {line.quantity_available}, more than the {line.quantity_ordered} ordered"
         found.add("line.quantity_available", wrong, "send how many of the ordered pieces there are")
-    elif kind in _SHORT and 0 < line.quantity_ordered == line.quantity_available:
+    elif kind in LINE_KINDS and 0 < line.quantity_ordered == line.quantity_available:
         found.add("line.quantity_available", "leaves nothing short", "raise no exception, or withdraw it")
     if line.price_kind is PriceKind.UNKNOWN:
         wrong = "is a word that this version does not know"

@@ -35,6 +35,7 @@ from schemas.events import (
 from schemas.facts import CustomerFacts
 from schemas.ids import conversation_id
 from schemas.words import (
+    LINE_KINDS,
     Actor,
     Arm,
     CaseState,
@@ -223,15 +224,19 @@ def _opens(turn: Turn, event: ExceptionAccepted) -> bool:
     if not any(case.is_open for case in conversation.cases):
         escalation.begin_afresh(conversation)
     case = Case(
-        exception=exception, policy=policy.key, opened_at=turn.now, round=_round(conversation, exception)
+        exception=_caught_up(conversation, exception),
+        policy=policy.key,
+        opened_at=turn.now,
+        round=_round(conversation, exception),
     )
     conversation.cases = [*conversation.cases, case]
     conversation.remove_at = None
     if exception.kind in NEVER_HOLDOUT or event.facts.allergens:
         conversation.arm = Arm.TREATMENT
     turn.touch(case)
-    _catch_up(turn, case)
-    if case.is_open:
+    if _is_gone(conversation, case):
+        close(turn, case, CloseReason.WITHDRAWN)
+    else:
         _first_move(turn, case)
     return True
 
@@ -263,16 +268,30 @@ def _round(conversation: Conversation, exception: ExceptionRaised) -> int:
     return earlier.round + 1 if earlier is not None else 1
 
 
-def _catch_up(turn: Turn, case: Case) -> None:
-    """What arrived before its exception takes effect now."""
-    conversation = turn.conversation
-    gone = next((s for s in conversation.withdrawn if s.exception_id == case.case_id), None)
-    if gone is not None and gone.revision >= case.exception.revision:
-        close(turn, case, CloseReason.WITHDRAWN)
-    for amended in [a for a in conversation.early if a.exception_id == case.case_id]:
-        if amended.revision > case.exception.revision:
-            _amend(turn, case, amended)
-    conversation.early = tuple([a for a in conversation.early if a.exception_id != case.case_id])
+def _caught_up(conversation: Conversation, exception: ExceptionRaised) -> ExceptionRaised:
+    """The exception as a case takes it up: with the amendments that arrived before it."""
+    if exception.kind not in LINE_KINDS:
+        # What failed at the door is the delivery, whichever line upstream names beside it.
+        exception = msgspec.structs.replace(exception, line=None)
+    mine = [early for early in conversation.early if early.exception_id == exception.exception_id]
+    conversation.early = tuple([early for early in conversation.early if early not in mine])
+    for early in mine:
+        if early.revision > exception.revision:
+            exception = _amended(exception, early)
+    return exception
+
+
+def _is_gone(conversation: Conversation, case: Case) -> bool:
+    """Whether it was withdrawn before it arrived, or nothing is short any more."""
+    revision = case.exception.revision
+    withdrawn = any(
+        gone.exception_id == case.case_id and gone.revision >= revision for gone in conversation.withdrawn
+    )
+    return withdrawn or _is_all_there(case)
+
+
+def _is_all_there(case: Case) -> bool:
+    return case.exception.line is not None and case.quantity_short <= 0
 
 
 def _first_move(turn: Turn, case: Case) -> None:
@@ -345,36 +364,35 @@ def _amends(turn: Turn, event: ExceptionAmended) -> bool:
     return True
 
 
-def _amend(turn: Turn, case: Case, event: ExceptionAmended) -> None:
-    """The newer facts; a decision that stands is left alone, an open question is asked anew where it changed."""
-    old = case.exception
-    line = old.line
+def _amended(old: ExceptionRaised, event: ExceptionAmended) -> ExceptionRaised:
+    """The exception with its newer facts; a field that is not given stays as it was."""
+    line, options = old.line, old.options
     if line is not None and event.quantity_available is not None:
-        line = msgspec.structs.replace(
-            line, quantity_available=min(event.quantity_available, line.quantity_ordered)
-        )
-    options = event.options
-    if options is None:
-        options = (
-            rescaled(old.options, case.quantity_short, line.quantity_ordered - line.quantity_available)
-            if line is not None
-            else old.options
-        )
-    case.exception = msgspec.structs.replace(
+        available = min(event.quantity_available, line.quantity_ordered)
+        old_short = line.quantity_ordered - line.quantity_available
+        options = rescaled(options, old_short, line.quantity_ordered - available)
+        line = msgspec.structs.replace(line, quantity_available=available)
+    return msgspec.structs.replace(
         old,
         revision=event.revision,
         line=line,
-        options=options,
+        options=options if event.options is None else event.options,
         fulfilment_deadline_at=event.fulfilment_deadline_at or old.fulfilment_deadline_at,
         picked_until_at=event.picked_until_at or old.picked_until_at,
     )
+
+
+def _amend(turn: Turn, case: Case, event: ExceptionAmended) -> None:
+    """The newer facts; a decision that stands is left alone, an open question is asked anew where it changed."""
+    old = case.exception
+    case.exception = _amended(old, event)
     turn.touch(case)
     if not case.is_open:
         return
-    if line is not None and line.quantity_available >= line.quantity_ordered:
+    if _is_all_there(case):
         _found(turn, case)
         return
-    if case.exception.options != old.options or line != old.line:
+    if case.exception.options != old.options or case.exception.line != old.line:
         if not admissible(turn, case)[0]:
             apply_default(turn, case)
             return
