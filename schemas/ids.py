@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 ID_BYTES_MAX = 64
+_DIGITS_MAX = 18
 
 
 def encoded(upstream_id: str) -> str:
@@ -34,4 +35,7 @@ def evidence_id(decision: str) -> str:
 def command_number(conversation: str, command: str) -> int | None:
     """Which of this conversation's commands an id names; None for another conversation's."""
     head, _, tail = command.rpartition(".")
-    return int(tail) if head == conversation and tail.isascii() and tail.isdigit() else None
+    # Only as we write it: any other spelling would name one command by two ids.
+    if head != conversation or len(tail) > _DIGITS_MAX or not (tail.isascii() and tail.isdigit()):
+        return None
+    return int(tail) if tail == str(int(tail)) else None

@@ -81,7 +81,7 @@ def test_a_record_with_every_field_comes_back_as_it_was(record):
     assert CODEC.decode(CODEC.encode(record)) == record
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(strategies.records())
 def test_any_record_comes_back_as_it_was(record):
     assert CODEC.decode(CODEC.encode(record)) == record
@@ -93,7 +93,7 @@ def test_a_valid_exception_comes_back_as_it_was(accepted):
     assert CODEC.decode(CODEC.encode(accepted), RECORDS[Topic.CASE_EVENTS]) == accepted
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(samples | strategies.records())
 def test_an_independent_implementation_writes_the_same_bytes_and_reads_ours(record):
     schema = COMMITTED.expanded(type(record).__name__)

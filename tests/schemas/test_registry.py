@@ -1,10 +1,14 @@
 """Schema ids over HTTP: ours as Confluent's own client reads it, and theirs as we read it."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -300,3 +304,20 @@ def test_the_url_decides_between_the_registry_and_the_lock_file(ours):
     assert isinstance(registry(""), LockedRegistry)
     with pytest.raises(UnknownSchema, match="schema id 0 is not in the lock file"):
         registry(None).schema(0)
+
+
+def test_the_command_serves_until_it_is_interrupted():
+    serving = subprocess.Popen(
+        [Path(sys.executable).with_name("saveline"), "schemas", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = serving.stdout.readline().split()[-1]
+        client = SchemaRegistryClient({"url": url, "max.retries": 0})
+        assert SUBJECT in client.get_subjects()
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(30) == 0
+    finally:
+        serving.kill()
+        serving.stdout.close()
