@@ -68,6 +68,8 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     exception: ExceptionRaised
     policy: str
     opened_at: datetime
+    # Shadow or live: what the policy's mode, and its pilot, make of this store and customer.
+    mode: Mode = Mode.LIVE
     state: CaseState = CaseState.OPEN
     round: int = 1
     decision: Decision | None = None
@@ -128,6 +130,11 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     @property
     def is_closed(self) -> bool:
         return self.state is CaseState.CLOSED
+
+    @property
+    def is_shadow(self) -> bool:
+        """Everything is planned, and nobody is contacted."""
+        return self.mode is Mode.SHADOW
 
     @property
     def quantity_short(self) -> int:
@@ -200,7 +207,6 @@ class Conversation(msgspec.Struct, array_like=True, kw_only=True):
     store_id: str
     opened_at: datetime
     facts: CustomerFacts
-    mode: Mode = Mode.LIVE
     arm: Arm = Arm.TREATMENT
     # Commands counted: the last part of every command id.
     commands: int = 0

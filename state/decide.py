@@ -49,6 +49,7 @@ from state import escalation, news, receipts, voices
 from state.conversation import RESPONSES_KEPT_MAX, Case, Conversation, Seen
 from state.gate import Pricing
 from state.offers import admissible
+from state.policy import Policy
 from state.pricing import rescaled
 from state.rules import Rules
 from state.settlement import (
@@ -227,6 +228,7 @@ def _opens(turn: Turn, event: ExceptionAccepted) -> bool:
         exception=_caught_up(conversation, exception),
         policy=policy.key,
         opened_at=turn.now,
+        mode=_mode(policy, exception, event.facts),
         round=_round(conversation, exception),
     )
     conversation.cases = [*conversation.cases, case]
@@ -242,7 +244,7 @@ def _opens(turn: Turn, event: ExceptionAccepted) -> bool:
 
 
 def _begin(turn: Turn, event: ExceptionAccepted) -> None:
-    """A conversation opens: its id, its customer, its arm and mode; repeats of older ones stay remembered."""
+    """A conversation opens: its id, its customer and its arm; repeats of older ones stay remembered."""
     conversation, exception, facts = turn.conversation, event.exception, event.facts
     policy = turn.rules.shelf.choose(exception)
     conversation.conversation_id = conversation_id(exception.order_id, exception.exception_id)
@@ -250,16 +252,20 @@ def _begin(turn: Turn, event: ExceptionAccepted) -> None:
     conversation.store_id = exception.store_id
     conversation.opened_at = turn.now
     conversation.commands = 0
-    conversation.notices, conversation.notice_at = (), None
     conversation.satisfaction_at = conversation.satisfaction_until_at = None
     conversation.invited = conversation.spoke = conversation.recorded = conversation.recording_refused = False
     conversation.used, conversation.failed, conversation.sends, conversation.tasks = (), (), (), ()
     conversation.call = None
-    piloted = exception.store_id in policy.pilot.stores and facts.pilot_point < policy.pilot.share_per_10000
-    outside = policy.mode is Mode.PILOT and not piloted
-    conversation.mode = Mode.SHADOW if outside else policy.mode
     held_out = facts.arm_point < policy.holdout_share_per_10000
     conversation.arm = Arm.HOLDOUT if held_out else Arm.TREATMENT
+
+
+def _mode(policy: Policy, exception: ExceptionRaised, facts: CustomerFacts) -> Mode:
+    """A pilot is live for its stores and its share of their customers, and a shadow for all others."""
+    if policy.mode is not Mode.PILOT:
+        return policy.mode
+    piloted = exception.store_id in policy.pilot.stores and facts.pilot_point < policy.pilot.share_per_10000
+    return Mode.PILOT if piloted else Mode.SHADOW
 
 
 def _round(conversation: Conversation, exception: ExceptionRaised) -> int:

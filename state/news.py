@@ -71,7 +71,7 @@ def _announced(turn: Turn, purpose: Purpose, cases: list[Case], channels: tuple[
         return
     words = ",".join(channels) or "not_possible"
     for case in cases:
-        case.announced = "shadow" if turn.is_shadow else words
+        case.announced = "shadow" if case.is_shadow else words
         turn.touch(case)
 
 

@@ -161,7 +161,7 @@ def settle(turn: Turn, case: Case, choice: Choice) -> None:
     case.trigger, case.triggered_at = Fulfilment.NONE, None
     case.proof, case.evidence, case.proof_at = Proof.NONE, None, None
     case.stuck = ""
-    if turn.is_shadow:
+    if case.is_shadow:
         close(turn, case, CloseReason.SHADOW)
     else:
         defaulted = case.decision.actor is Actor.DEFAULT
@@ -216,6 +216,7 @@ def write_back(turn: Turn, case: Case) -> None:
     case.retry_at = None
     case.watch_at = turn.now + timedelta(milliseconds=policy.write_back.stuck_ms)
     turn.act(
+        case,
         OrderUpdate(
             command_id=decision.decision_id,
             order_id=turn.conversation.order_id,
@@ -227,7 +228,7 @@ def write_back(turn: Turn, case: Case) -> None:
             expected_quantity=line.quantity_ordered if line is not None else 0,
             decision=decision,
             issued_at=turn.now,
-        )
+        ),
     )
 
 
@@ -286,6 +287,7 @@ def _pull_trigger(turn: Turn, case: Case) -> None:
     case.trigger, case.triggered_version = Fulfilment.SENT, decision.version
     line = exception.line
     turn.act(
+        case,
         FulfilmentTrigger(
             command_id=trigger_id(decision.decision_id),
             order_id=turn.conversation.order_id,
@@ -298,7 +300,7 @@ def _pull_trigger(turn: Turn, case: Case) -> None:
             quantity=decision.refund_quantity,
             reference=decision.reference,
             issued_at=turn.now,
-        )
+        ),
     )
 
 
@@ -333,6 +335,7 @@ def request_evidence(turn: Turn, case: Case) -> None:
         parts.append(EvidencePart.RECORDING)
     case.proof, case.proof_at = Proof.REQUESTED, None
     turn.act(
+        case,
         EvidenceRequest(
             command_id=evidence_id(decision.decision_id),
             order_id=conversation.order_id,
@@ -346,7 +349,7 @@ def request_evidence(turn: Turn, case: Case) -> None:
             recording_refused=conversation.recording_refused,
             policy=case.policy,
             issued_at=turn.now,
-        )
+        ),
     )
     turn.touch(case)
 

@@ -16,7 +16,7 @@ from schemas.commands import (
 )
 from schemas.facts import Line, Money
 from schemas.ids import command_id
-from schemas.words import Actor, Arm, CaseState, Channel, HoldState, Mode, Purpose, Resolution
+from schemas.words import Actor, Arm, CaseState, Channel, HoldState, Purpose, Resolution
 from state.conversation import Case, Conversation, Send
 from state.policy import DIGITAL, Policy
 from state.rules import Rules
@@ -85,23 +85,19 @@ class Turn:
             for other in self.conversation.cases
         )
 
-    @property
-    def is_shadow(self) -> bool:
-        return self.conversation.mode is Mode.SHADOW
-
-    def may_contact(self, channel: Channel) -> bool:
+    def may_contact(self, channel: Channel, case: Case) -> bool:
         """A shadow contacts nobody; the holdout's customers are left alone, but not its trouble."""
         held_out = self.conversation.arm is Arm.HOLDOUT and channel is not Channel.PERSON
-        return not (self.is_shadow or held_out)
+        return not (case.is_shadow or held_out)
 
     def touch(self, case: Case, verdict: ResponseVerdict | None = None) -> None:
         """The case changed, or a response about it was judged: the register will hear of it."""
         if verdict is not None or case.case_id not in self.touched:
             self.touched[case.case_id] = verdict
 
-    def act(self, effect: Effect) -> None:
-        """Ask for something to be done, unless only the shadow of it is wanted."""
-        if not self.is_shadow:
+    def act(self, case: Case, effect: Effect) -> None:
+        """Ask for something to be done for a case, unless only the shadow of it is wanted."""
+        if not case.is_shadow:
             self.effects.append(effect)
 
     def next_number(self) -> int:
@@ -128,11 +124,17 @@ class Turn:
     ) -> int | None:
         """Ask a connector to send or dial; the command's number, or None where nobody is contacted."""
         conversation = self.conversation
-        if not self.may_contact(channel):
+        concerned = about or conversation.cases
+        untold = {case.case_id for case in concerned if not self.may_contact(channel, case)}
+        if untold:
             for case in about:
-                case.would_have = (*case.would_have, f"{purpose} by {channel}")[-16:]
-                self.touch(case)
-            return None
+                if case.case_id in untold:
+                    case.would_have = (*case.would_have, f"{purpose} by {channel}")[-16:]
+                    self.touch(case)
+            if len(untold) == len(concerned):
+                return None
+            about = [case for case in about if case.case_id not in untold]
+            offers = tuple([offered for offered in offers if offered.case_id not in untold])
         n = self.next_number()
         policy = self.policy_of(about[0]) if about else self.rules.shelf[conversation.cases[0].policy]
         self.effects.append(
@@ -182,7 +184,7 @@ class Turn:
 
     def _cancel(self, send: Send, reason: str) -> None:
         conversation = self.conversation
-        self.act(
+        self.effects.append(
             ChannelCancel(
                 command_id=self.next_command_id(),
                 order_id=conversation.order_id,
@@ -210,6 +212,7 @@ class Turn:
             if case.exception.picked_until_at is not None:
                 until_at = min(until_at, case.exception.picked_until_at)
         self.act(
+            case,
             LineHold(
                 command_id=self.next_command_id(),
                 order_id=self.conversation.order_id,
@@ -221,7 +224,7 @@ class Turn:
                 default=self.policy_of(case).default.resolution,
                 decision=case.decision,
                 issued_at=self.now,
-            )
+            ),
         )
 
     def usable(self, channel: Channel) -> bool:
@@ -282,7 +285,7 @@ class Turn:
             store_id=exception.store_id,
             kind=exception.kind,
             policy=case.policy,
-            mode=conversation.mode,
+            mode=case.mode,
             arm=conversation.arm,
             state=case.state,
             step=running.name if running is not None else "",

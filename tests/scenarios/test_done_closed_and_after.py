@@ -1,0 +1,281 @@
+"""Done is not closed; what cannot go on is handed to people; and what comes after the delivery."""
+
+from datetime import timedelta
+
+from schemas.commands import CaseChanged, EvidenceRequest, OrderUpdate
+from schemas.events import Answer, Credited, Delivered, OrderCompleted, RefusedAtDoor
+from schemas.words import (
+    Actor,
+    CaseState,
+    Channel,
+    CloseReason,
+    Purpose,
+    ReceiptState,
+    Resolution,
+    Responder,
+    Signal,
+    WriteBackOutcome,
+)
+from tests.builders import NOON, a_line, an_exception, pounds
+from tests.scenarios.world import World
+
+
+def asked(now=NOON, **changes) -> World:
+    world = World(now=now)
+    given = {"occurred_at": now, "fulfilment_deadline_at": now + timedelta(minutes=10)}
+    world.exception(an_exception(**(given | changes)))
+    world.fast_forward(seconds=20)
+    return world
+
+
+# Done and closed.
+
+
+def test_a_case_says_which_of_the_four_parts_are_missing():
+    world = asked()
+    assert world.last_change().missing == ("decision", "write_back", "evidence", "trigger")
+    world.oms = world.fulfilment = None
+    world.store_works = False
+    world.taps("corner")
+    assert world.last_change().missing == ("write_back", "evidence", "trigger")
+
+
+def test_a_done_case_accepts_changes_until_the_deadline():
+    world = asked()
+    world.taps("corner")
+    assert world.case().state is CaseState.DONE
+    world.fast_forward(minutes=9)
+    world.taps("hillside", version=1)
+    world.expect_decision(Resolution.ALTERNATIVE, version=2)
+    world.expect_done()
+
+
+def test_a_done_case_closes_when_the_tote_does():
+    world = asked(picked_until_at=NOON + timedelta(minutes=4))
+    world.taps("corner")
+    world.fast_forward(minutes=4)
+    assert world.case().close_reason is CloseReason.DONE
+    world.taps("hillside", version=1)
+    assert world.last_verdict().reason == "already_closed"
+
+
+def test_each_version_has_an_update_a_trigger_and_a_proof_of_its_own():
+    world = asked()
+    world.taps("corner")
+    world.taps("hillside", version=1)
+    assert [u.command_id for u in world.of(OrderUpdate)] == ["x1.d1", "x1.d2"]
+    assert world.last_change().decision.replaces_version == 1
+    world.expect_done()
+
+
+def test_an_older_version_is_refused_with_what_stands():
+    world = asked()
+    world.taps("corner")
+    world.taps("hillside", version=1)
+    world.taps("corner", version=1)
+    assert world.last_verdict().reason == "older_version"
+    assert world.last_change().decision.version == 2
+
+
+def test_a_case_is_not_closed_before_its_last_part_is_there():
+    world = asked()
+    world.store_works = False
+    world.taps("corner")
+    world.fast_forward(minutes=12)
+    assert world.case().state is CaseState.DECIDED
+    world.store_works = True
+    world.evidence_stored(world.of(EvidenceRequest)[0])
+    assert world.case().close_reason is CloseReason.DONE
+
+
+def test_closing_is_silent():
+    world = asked()
+    world.taps("corner")
+    world.fast_forward(seconds=10)
+    before = len(world.sent())
+    world.fast_forward(hours=3)
+    assert len(world.sent()) == before
+    assert world.case().state is CaseState.CLOSED
+
+
+def test_a_late_default_says_what_was_decided_although_it_is_closed_by_then():
+    world = World()
+    world.exception(an_exception(fulfilment_deadline_at=NOON + timedelta(seconds=5)))
+    world.fast_forward(seconds=10)
+    assert world.last_change().late
+    (push, *_) = world.sent(purpose=Purpose.DEFAULT)
+    (case,) = push.cases
+    assert (case.line_name, case.standing.resolution, case.options) == (
+        "Oakmill Sourdough 400 g",
+        Resolution.REFUNDED,
+        (),
+    )
+
+
+def test_the_announcement_of_a_late_default_survives_the_next_exception():
+    world = World()
+    world.exception(an_exception(fulfilment_deadline_at=NOON))
+    world.fast_forward(seconds=1)
+    assert world.case().state is CaseState.CLOSED
+    world.exception(an_exception("x2", line=a_line(line_id="L2")))
+    world.fast_forward(seconds=10)
+    assert {c.about for c in world.sent(purpose=Purpose.DEFAULT)} == {("x1",)}
+
+
+# Handed to people.
+
+
+def stuck() -> World:
+    world = asked()
+    world.oms = WriteBackOutcome.ORDER_NOT_MODIFIABLE
+    world.taps("corner")
+    return world
+
+
+def test_a_stuck_case_is_one_task_with_its_reason_however_often_it_is_looked_at():
+    world = stuck()
+    world.fast_forward(days=1)
+    (task,) = world.sent(Channel.PERSON)
+    assert (task.purpose, task.about, task.reason) == (
+        Purpose.UPDATE,
+        ("x1",),
+        "the order can no longer be modified",
+    )
+    assert world.last_change().stuck == task.reason
+
+
+def test_a_task_that_was_declined_leaves_the_case_stuck_for_all_to_see():
+    world = stuck()
+    world.receipt(world.sent(Channel.PERSON)[0], ReceiptState.DECLINED)
+    assert world.last_change().stuck == "the order can no longer be modified"
+
+
+def test_a_case_that_a_person_took_is_not_defaulted():
+    world = asked()
+    world.answers(signal=Signal.PERSON_WANTED, channel=Channel.VOICE)
+    (task,) = world.sent(Channel.PERSON)
+    world.receipt(task, ReceiptState.TAKEN)
+    world.fast_forward(minutes=9)
+    world.expect_open()
+    answer = Answer(case_id="x1", option_id="corner", decision_version=0)
+    world.answers(answer, channel=Channel.PERSON, responder=Responder.STAFF)
+    world.expect_decision(Resolution.SUBSTITUTED, actor=Actor.STAFF)
+
+
+def test_a_case_that_a_person_took_and_forgot_is_stuck_at_its_limit():
+    world = asked()
+    world.answers(signal=Signal.PERSON_WANTED, channel=Channel.VOICE)
+    world.receipt(world.sent(Channel.PERSON)[0], ReceiptState.TAKEN)
+    world.fast_forward(minutes=10)
+    assert "let its deadline pass" in world.last_change().stuck
+
+
+def test_a_case_that_nobody_took_takes_its_default_all_the_same():
+    world = asked()
+    world.answers(signal=Signal.PERSON_WANTED, channel=Channel.VOICE)
+    world.fast_forward(minutes=10)
+    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
+
+
+# After the delivery.
+
+
+def delivered(world: World, at=None, line_id: str = "L1") -> None:
+    world.happens(
+        Delivered(
+            event_id=world.new_id(),
+            order_id="order-1",
+            line_id=line_id,
+            quantity=1,
+            charged=pounds(200),
+            occurred_at=at or world.now,
+        )
+    )
+
+
+def test_whoever_decided_is_invited_once_two_hours_after_the_delivery():
+    world = asked()
+    world.taps("corner")
+    world.fast_forward(hours=1)
+    delivered(world)
+    delivered(world, line_id="L2")
+    world.fast_forward(hours=1, minutes=59)
+    world.expect_sent(Purpose.SATISFACTION)
+    world.fast_forward(minutes=1)
+    world.expect_sent(Purpose.SATISFACTION, Channel.PUSH)
+    world.happens(OrderCompleted(event_id="done", order_id="order-1", occurred_at=world.now))
+    world.fast_forward(days=2)
+    world.expect_sent(Purpose.SATISFACTION, Channel.PUSH)
+
+
+def test_an_answer_to_the_invitation_is_kept_with_the_case():
+    world = asked()
+    world.taps("corner")
+    delivered(world)
+    world.fast_forward(hours=3)
+    world.answers(signal=Signal.RATING, rating=9)
+    assert world.last_change().rating == 9
+
+
+def test_a_rating_that_nobody_asked_for_or_that_is_none_is_not_counted():
+    world = asked()
+    world.taps("corner")
+    world.answers(signal=Signal.RATING, rating=9)
+    delivered(world)
+    world.fast_forward(hours=3)
+    world.answers(signal=Signal.RATING, rating=11)
+    assert world.last_change().rating is None
+
+
+def test_whoever_decided_nothing_is_not_asked_how_it_was():
+    world = asked()
+    world.fast_forward(minutes=10)
+    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
+    delivered(world)
+    world.fast_forward(days=1)
+    world.expect_sent(Purpose.SATISFACTION)
+
+
+def test_whoever_said_stop_is_not_asked_how_it_was():
+    world = asked()
+    world.taps("corner")
+    world.answers(signal=Signal.OPT_OUT_KEYWORD, channel=Channel.SMS)
+    delivered(world)
+    world.fast_forward(days=1)
+    world.expect_sent(Purpose.SATISFACTION)
+
+
+def test_an_invitation_that_would_ring_at_night_waits_for_the_morning():
+    evening = NOON + timedelta(hours=6)
+    world = asked(now=evening)
+    world.taps("corner")
+    delivered(world, at=evening)
+    world.fast_forward(hours=12, minutes=59)
+    world.expect_sent(Purpose.SATISFACTION)
+    world.fast_forward(minutes=1)
+    world.expect_sent(Purpose.SATISFACTION, Channel.PUSH)
+
+
+def test_what_became_of_a_line_is_shown_with_its_case():
+    world = asked()
+    world.taps("corner")
+    delivered(world)
+    assert world.last_change().outcome == "delivered"
+    refused = RefusedAtDoor(
+        event_id="refused", order_id="order-1", line_id="L1", quantity=1, occurred_at=world.now
+    )
+    world.happens(refused)
+    assert world.last_change().outcome == "refused"
+    credit = Credited(
+        event_id="credit", order_id="order-1", line_id="L1", amount=pounds(200), occurred_at=world.now
+    )
+    world.happens(credit)
+    assert world.last_change().outcome == "credited"
+
+
+def test_an_outcome_of_another_line_changes_nothing():
+    world = asked()
+    world.taps("corner")
+    before = len(world.of(CaseChanged))
+    delivered(world, line_id="L9")
+    assert len(world.of(CaseChanged)) == before
