@@ -83,7 +83,7 @@ def _keys(said: tuple[str, ...], lines: tuple[OpenLine, ...], locale: str) -> tu
     polite = (
         [] if spoken is None else [w for w, p in spoken.phrases.items() if Part.POLITE in p and len(w) == 1]
     )
-    bare = [w for w in said if (w,) not in polite and w not in {"and", "for"}]
+    bare = [w for w in said if (w,) not in polite and w not in {"and", "for", "="}]
     by_letter = {line.letter.casefold(): line for line in lines if line.letter}
     if len(bare) == 1 and bare[0].isdigit():
         return () if len(lines) > 1 else _pick(lines[0], bare[0])

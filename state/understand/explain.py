@@ -32,8 +32,8 @@ class Meaning(NamedTuple):
 
 
 def explain(said: tuple[str, ...], offers: tuple[Offer, ...], locale: str = "en") -> frozenset[Meaning]:
-    """Every complete explanation of some words; empty if a word is left over, or they are many or ask."""
-    if not said or len(said) > DECISION_WORDS_MAX or "?" in said:
+    """Every complete explanation of some words; empty if one is left over, as a question mark is, or they are many."""
+    if not said or len(said) > DECISION_WORDS_MAX:
         return frozenset()
     index = catalogue(offers, locale)
     return frozenset(_Walk(index.spelt(said), index).meanings())
@@ -150,17 +150,18 @@ class _Walk:
 
     def _steps(self, at: int, heard: Heard) -> Iterator[tuple[int, Heard]]:
         for end, part in self._parts[at]:
-            after = STEPS[part](heard) if part in STEPS else None
+            step = STEPS.get(part)
+            after = None if step is None else step(heard)
             if after is not None:
-                yield end, after
+                yield end, after._replace(trails=part is Part.TRAILING)
         for slot in self._slots[at]:
             after = zero(heard) if slot.kind == "zero" else narrow(heard, slot)
             if after is not None:
-                yield slot.end, after._replace(exact=after.exact and slot.exact)
+                yield slot.end, after._replace(exact=after.exact and slot.exact, trails=False)
 
     def _meaning(self, heard: Heard) -> Meaning | None:
         """The meaning of a complete explanation. One that means nothing still disagrees with the others."""
-        if heard.doubt:
+        if heard.doubt or heard.trails or heard.stage is Stage.THE_ONE:
             return _NOTHING
         match heard.stage:
             case Stage.REFUND:

@@ -16,7 +16,8 @@ from state.understand.words import typos
 class Part(StrEnum):
     """What a phrase does in an answer; `explain.py` says in which order parts may follow each other."""
 
-    FILLER = "filler"  # erm, just, then
+    FILLER = "filler"  # then, actually
+    TRAILING = "trailing"  # erm, so, and: whoever ends on one has not ended
     POLITE = "polite"  # please, thanks, love
     GREETING = "greeting"  # a hello turns a yes into the answering of a phone
     YES = "yes"  # enough for a final yes

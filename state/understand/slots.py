@@ -18,7 +18,8 @@ Numbers = frozenset[int]
 class Slot(NamedTuple):
     """Words up to `end` that leave the offers `fits`.
 
-    `kind`: name, ordinal, measure, key (a bare number), keyed ("number two") or zero.
+    `kind`: name, place (a name of what has no price), ordinal, measure, key (a bare number), keyed ("number two"),
+    zero.
     """
 
     end: int
@@ -35,6 +36,7 @@ class Catalogue:
         self.lexicon = lexicon
         self.offers = offers
         self.all: Numbers = frozenset(o.n for o in offers)
+        self.name_kind = "name" if any(o.price_minor or o.brand for o in offers) else "place"
         self.brands = {o.n: words(o.brand) for o in offers}
         self.names = {o.n: words(o.name) for o in offers}
         self.sizes = {o.n: printed_size(o.size, lexicon) for o in offers}
@@ -192,20 +194,24 @@ class Catalogue:
             phrase = said[at : at + length]
             if phrase in self.phrases:
                 branded = any(phrase == brand for brand in self.brands.values())
-                yield Slot(at + length, "name", frozenset(self.phrases[phrase]), branded=branded)
+                yield Slot(at + length, self.name_kind, frozenset(self.phrases[phrase]), branded=branded)
         word = stem(said[at])
         if word in self.calls:
             if self._may_name(said[at]):
-                yield Slot(at + 1, "name", frozenset(self.calls[word]), branded=word in self.brand_words)
+                yield Slot(
+                    at + 1, self.name_kind, frozenset(self.calls[word]), branded=word in self.brand_words
+                )
             return
         for length in (1, 2, 3):
             run = "".join(said[at : at + length])
             if run in self.joined and len(said) >= at + length:
-                yield Slot(at + length, "name", frozenset(self.joined[run]), exact=False, branded=True)
+                yield Slot(
+                    at + length, self.name_kind, frozenset(self.joined[run]), exact=False, branded=True
+                )
         if (said[at],) in self.lexicon.phrases or not said[at].isalpha():
             return
         if word in self.mistyped:
-            yield Slot(at + 1, "name", frozenset(self.mistyped[word]), exact=False)
+            yield Slot(at + 1, self.name_kind, frozenset(self.mistyped[word]), exact=False)
         elif len(word) >= 5:
             yield from self._misheard(word, at)
 
@@ -218,7 +224,7 @@ class Catalogue:
             and OSA.distance(word, brand, score_cutoff=2) <= (2 if min(len(brand), len(word)) >= 8 else 1)
         ]
         if len(near) == 1:
-            yield Slot(at + 1, "name", frozenset(self.calls[near[0]]), exact=False, branded=True)
+            yield Slot(at + 1, self.name_kind, frozenset(self.calls[near[0]]), exact=False, branded=True)
 
 
 @lru_cache(maxsize=1024)

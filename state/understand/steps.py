@@ -38,12 +38,16 @@ class Heard(NamedTuple):
     polite: bool = False
     bid: bool = False  # the lead was a bare imperative
     doubt: bool = False
-    names_only: bool = False  # after "leave it" or "a", an ordinal is a date or a moment
+    # What may follow "leave it" or "with a": there an ordinal is a date, and a shop is where somebody is.
+    only: frozenset[str] | None = None
+    trails: bool = False  # the last word was one after which more was to come
     exact: bool = True
     after_no: bool = False  # the word before was a bare no, which may negate the next
 
 
 Step = Callable[[Heard], Heard | None]
+_PLACES = frozenset({"place"})
+_NAMES = frozenset({"place", "name"})
 _CLOSED = (Stage.CHOICE, Stage.TAIL, Stage.AGREED, Stage.REFUND)
 
 
@@ -139,7 +143,9 @@ def _lead(stage: Stage, *, bid: bool = False, place: bool = False) -> Step:
         if heard.stage is not Stage.START or heard.none:
             return None
         # "No, I'll have the second" corrects; the no is spent.
-        return heard._replace(stage=stage, wanted=True, no=False, after_no=False, bid=bid, names_only=place)
+        return heard._replace(
+            stage=stage, wanted=True, no=False, after_no=False, bid=bid, only=_PLACES if place else None
+        )
 
     return step
 
@@ -176,14 +182,14 @@ def _head(heard: Heard) -> Heard | None:
 
 def _link(heard: Heard) -> Heard | None:
     if heard.stage is Stage.START and not (heard.no or heard.none or heard.oh):
-        return heard._replace(stage=Stage.LINK, names_only=True)
+        return heard._replace(stage=Stage.LINK, only=_PLACES)
     if heard.stage in (Stage.LEAD, Stage.PICK, Stage.THE_ONE, Stage.CHOICE, Stage.LINK):
         return heard._replace(stage=Stage.LINK)
     return None
 
 
 def _a(heard: Heard) -> Heard | None:
-    return heard._replace(names_only=True) if heard.stage is Stage.LINK else None
+    return heard._replace(only=heard.only or _NAMES) if heard.stage is Stage.LINK else None
 
 
 def _doubt(heard: Heard) -> Heard | None:
@@ -200,7 +206,7 @@ def narrow(heard: Heard, slot: Slot) -> Heard | None:
     if heard.no:
         # "No the second" may refuse the second or correct to it.
         return None
-    if heard.names_only and slot.kind != "name":
+    if heard.only is not None and slot.kind not in heard.only:
         return None
     key = slot.kind == "key"
     if key and heard.stage not in (Stage.START, Stage.PICK, Stage.TAIL):
@@ -211,7 +217,7 @@ def narrow(heard: Heard, slot: Slot) -> Heard | None:
     return heard._replace(
         stage=Stage.TAIL if key else Stage.CHOICE,
         fits=left,
-        names_only=False,
+        only=None,
         wanted=heard.wanted or slot.kind in ("key", "keyed"),
     )
 
@@ -241,6 +247,7 @@ def _refund_it(heard: Heard) -> Heard | None:
 
 STEPS: dict[Part, Step] = {
     Part.FILLER: _filler,
+    Part.TRAILING: _filler,
     Part.POLITE: _polite,
     Part.GREETING: _greeting,
     Part.YES: _agreeing(2),

@@ -80,6 +80,7 @@ def _pack(totals: list[list[int]], rows: Iterable[Row], half_lead: int) -> bytes
     digest = sha256()
     for text, right in rows:
         digest.update(json.dumps([text, sorted(right)]).encode())
+    digest.update(table.tobytes())
     header = {
         "format": MODEL_FORMAT,
         "version": f"en-{MODEL_FORMAT}-{digest.hexdigest()[:12]}",

@@ -9,9 +9,7 @@ DECISION_WORDS_MAX = 26
 # An opt-out may hide in a long complaint, so it is searched further.
 SEARCH_CHARS_MAX = 1_200
 
-_WORD = re.compile(
-    r"\d+(?:[.,]\d+)?|[^\W\d_]+|no\.(?=\s*\d)|[£$€#?]|[\U0001F300-\U0001FAFF\u2600-\u27BF]", re.UNICODE
-)
+_WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|[^\w\s.,!;:'\"()…\-\u2013\u2014]", re.UNICODE)
 _NUMBER_SIGN = re.compile(r"\b(?:no|nr|num)\.\s*(?=\d|one\b|two\b|three\b)")
 _APOSTROPHES = re.compile(r"(?<=\w)['’‘`´](?=\w)")  # noqa: RUF001 - the very marks that phones type
 _SKIN_TONES = re.compile("[\U0001f3fb-\U0001f3ff\ufe0e\ufe0f]")
@@ -21,11 +19,18 @@ def plain(text: str) -> str:
     """Lower case, without accents, apostrophes, skin tones or marks that nobody can hear."""
     composed = unicodedata.normalize("NFKC", text).casefold()
     bare = _SKIN_TONES.sub("", _APOSTROPHES.sub("", composed)).replace("&", " and ")
-    return "".join(c for c in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(c))
+    return "".join(
+        c
+        for c in unicodedata.normalize("NFKD", bare)
+        if not unicodedata.combining(c) and unicodedata.category(c) != "Cf"
+    )
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words, numbers and signs of a short text; `no.` before a number is a number sign, never a no."""
+    """The words, numbers and signs of a short text; `no.` before a number is a number sign, never a no.
+
+    Only plain punctuation is dropped: a question mark, a plus or a picture is a word that has to be explained.
+    """
     return tuple(_WORD.findall(_NUMBER_SIGN.sub("number ", plain(text))))
 
 

@@ -139,6 +139,12 @@ def test_the_readback_that_is_kept_is_the_readback_even_after_a_pause():
     assert committed(outcomes)[0].readback == said[2]
 
 
+def test_a_yes_that_the_recogniser_doubts_is_asked_again():
+    session, _, outcomes, _ = call(a_call(), Answered(), "yes", "number two", Utterance("yes", 0.2))
+    assert committed(outcomes) == []
+    assert session.stage is Stage.READBACK
+
+
 def test_two_quick_keys_are_no_choice_and_yes():
     _, _, outcomes, _ = call(a_call(), Answered(), Keys("1"), Keys("11"))
     assert committed(outcomes) == []

@@ -103,6 +103,7 @@ def test_a_plain_wish_for_a_refund_is_one(text, offers):
         ("\N{THUMBS UP SIGN}\N{THUMBS DOWN SIGN}", COFFEE),
         ("\N{THUMBS DOWN SIGN}\N{THUMBS UP SIGN}", COFFEE),
         ("yeah right", COFFEE),
+        ("ok yes yeah right", COFFEE),
         ("oh great", COFFEE),
         ("yes speaking", COFFEE),
         ("yes that's me", COFFEE),
@@ -182,6 +183,14 @@ def test_known_traps_commit_nothing(text, offers):
 def test_numbers_names_prices_sizes_and_slips_of_the_tongue_are_read(text, offers, n):
     reading = understand(text, offers)
     assert (reading.intent, reading.option) == ("choose", n)
+
+
+def test_nothing_that_an_attacker_tried_decides_anything():
+    shelves = {"BREAD": BREAD, "COFFEE": COFFEE, "DOORSTEP": DOORSTEP}
+    tried = (Path(__file__).parent / "data" / "never_commit.txt").read_text().splitlines()[1:]
+    heard = [(text, understand(text, shelves[shelf])) for shelf, text in (line.split("\t") for line in tried)]
+    assert [text for text, reading in heard if reading.commits] == []
+    assert len(heard) > 500
 
 
 def test_a_bare_yes_to_several_offers_names_none():
