@@ -25,7 +25,7 @@ from tests.world.kafka import Kafka
 
 T = TypeVar("T")
 PARTS = ("steady", "latency", "million", "tick")
-OURS = "ledger_loop"
+OURS = "worker"
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ FULL = Size(
 QUICK = Size(
     1, 20_000, (2_000, 5_000), {"quix": 3_000, "stock_faust": 3_000}, 1, 2, 5_000, 0.5, (1_000, 50_000)
 )
-STEADY_PEERS = ("raw", "kafka_streams", "kafka_streams_linger5", "quix", "stock_faust", OURS)
-LATENCY_PEERS = ("raw", "kafka_streams", "kafka_streams_linger5", "quix", "stock_faust", OURS)
+STEADY_PEERS = ("raw", "kafka_streams", "kafka_streams_linger5", "quix", "stock_faust", "ledger_loop", OURS)
+LATENCY_PEERS = ("raw", "kafka_streams", "kafka_streams_linger5", "quix", "stock_faust", "ledger_loop", OURS)
 STATES_PEERS = ("kafka_streams", OURS)
 
 

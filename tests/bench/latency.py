@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from streams.placement import partition_of
 from tests.bench import job
 from tests.bench.broker import PARTITIONS, Broker, CommandReader
 from tests.bench.clock import now_us
@@ -63,8 +64,10 @@ def probe(broker: Broker, source: str, numbers: Iterator[int]) -> None:
     """One event for every partition, each answered by a command."""
     producer = broker.producer()
     for partition in range(PARTITIONS):
-        key, value = event(f"probe{partition}", next(numbers), "is anybody there?")
-        producer.produce(source, value, key, partition=partition)
+        names = (f"probe{n:08d}" for n in itertools.count())
+        about = next(name for name in names if partition_of(name.encode(), PARTITIONS) == partition)
+        key, value = event(about, next(numbers), "is anybody there?")
+        producer.produce(source, value, key)
     assert producer.flush(30) == 0
 
 

@@ -135,6 +135,14 @@ PEERS = {
             stored=_plain,
         ),
         Peer(
+            name="worker",
+            title="the worker: ledgers under Faust",
+            command=python_peer("worker"),
+            changelog=_cases,
+            stored=_ledger_value,
+            own_topics=LEDGER_TOPICS,
+        ),
+        Peer(
             name="ledger_loop",
             title="the ledger in a plain loop",
             command=python_peer("ledger_loop"),

@@ -33,7 +33,7 @@ def test_all_topics_of_ours_have_the_same_number_of_partitions() -> None:
 
 
 def test_what_the_ledger_reads_the_time_from_is_stamped_by_the_broker() -> None:
-    for name in ("case.events.v1", "saveline-cases-changelog", "saveline-batches"):
+    for name in ("case.events.v1", "saveline-cases-changelog"):
         assert WANTED[name].config["message.timestamp.type"] == "LogAppendTime"
 
 
