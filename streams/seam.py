@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer import fetcher
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
@@ -20,6 +21,8 @@ SCHEME = "saveline"
 FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch: a partition whose records we just took waits for its end."""
 RECORDS_MAX = 1_000
+LOG_APPEND_TIME = 1
+"""Kafka's number for what `saveline topics` sets on the source."""
 OUTSTANDING_MAX = 2
 """Deliveries of a partition that are not acknowledged yet: one in work, one ready."""
 
@@ -38,6 +41,14 @@ class Engine(Protocol):
 
     def reached(self, tp: TP, offset: int) -> None:
         """Everything before `offset` is processed, and there was nothing else to deliver just now."""
+
+
+class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
+    """What one fetch brought for a partition."""
+
+    def _consumer_record(self, tp: Any, record: Any) -> Record:  # noqa: ARG002 -- aiokafka's signature
+        """Private. Our record at once: aiokafka's own has eleven frozen fields and costs 3 µs an event."""
+        return Record(record.offset, record.timestamp, record.key, record.value, record.headers or None)
 
 
 class ConsumerThread(stock.AIOKafkaConsumerThread):
@@ -151,11 +162,11 @@ class Consumer(stock.Consumer):
                 if position is not None:
                     self._engine.reached(tp, position)
 
-    def _delivery(self, tp: TP, records: list[Any]) -> ConsumerMessage:
+    def _delivery(self, tp: TP, records: list[Record]) -> ConsumerMessage:
         batch = Batch(
             # L5: where this delivery starts, so that its receiver can tell whether one before it was lost.
             self._after.get(tp, -1),
-            [Record(one.offset, one.timestamp, one.key, one.value, one.headers) for one in records],
+            records,
         )
         last = records[-1]
         self._after[tp] = last.offset
@@ -166,8 +177,8 @@ class Consumer(stock.Consumer):
             tp.topic,
             tp.partition,
             last.offset,
-            last.timestamp / 1000,
-            last.timestamp_type,
+            last.appended_ms / 1000,
+            LOG_APPEND_TIME,
             None,
             None,
             batch,  # type: ignore[arg-type]
@@ -226,7 +237,11 @@ class Transport(stock.Transport):
 
 
 def register() -> None:
-    """Public: make `saveline://host:port` a transport that Faust knows."""
+    """Make `saveline://host:port` a transport that Faust knows, and let fetches make our records.
+
+    The first is public. The second is private: the fetcher names its class directly.
+    """
+    fetcher.PartitionRecords = FetchedRecords
     drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from faust.app.base import App
 from faust.stores.base import Store
@@ -49,6 +49,10 @@ HELD = {
     App._stop_consumer: "55854a5d",
     Store.on_recovery_completed: "f23a8252",
     AIOKafkaConsumer.start: "2f1ba704",
+    PartitionRecords._consumer_record: "e6685416",
+    PartitionRecords._unpack_records: "b803e6d4",
+    Fetcher._proc_fetch_request: "59bf948f",
+    FetchResult.getall: "3e717e30",
     Fetcher.fetched_records: "be434889",
     TopicPartitionState.consumed_to: "c7b8f0f9",
 }
