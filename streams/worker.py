@@ -1,5 +1,6 @@
 """The worker: an ordinary Faust app with one table and one agent; the ledgers do the work behind it."""
 
+import gc
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -79,8 +80,15 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
 def run(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock | None = None) -> None:
     """Run until a signal ends it; never returns."""
     app = build(core, settings, clock or SystemClock())
+    _spare_the_collector()
     faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
     sys.exit(0)
+
+
+def _spare_the_collector() -> None:
+    """Records and states hold no cycles: at its defaults the collector walks them over and over (8 % of CPU)."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def _member(settings: WorkerSettings) -> str | None:

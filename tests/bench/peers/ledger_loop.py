@@ -1,5 +1,6 @@
 """The reference job on the ledger, driven by a plain client loop: what the engine costs without its shell."""
 
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -41,6 +42,9 @@ def main() -> None:
         ledger.open()
         reader.seek()
         pairs.append((ledger, reader))
+    # As the worker does: nothing here holds a cycle.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
     run(
