@@ -22,7 +22,7 @@ from tests.world.simulators.book import command_id_in
 from tests.world.simulators.desk import Desk, answer, arguments, serve
 from tests.world.simulators.faults import Verdict
 
-_FAULTS = r"reject:\d{3}|accept_then_timeout|accept_then_500|drop_after_data|undelivered:\d\.\d{1,3}\.\d{1,3}"
+_FAULTS = r"reject:\d{3}|accept_then_timeout|drop_after_data|undelivered:\d\.\d{1,3}\.\d{1,3}"
 _WORDS = {
     "421": "4.7.0 Try again later, closing connection",
     "450": "4.2.0 Greylisted, please try again",
@@ -99,8 +99,6 @@ class Mail:
         message_id = str(parsed.get("Message-ID", ""))
         self.messages.append(_read(parsed, envelope, command_id))
         reply = "250 2.0.0 Queued"
-        if verdict.name == "accept_then_500":
-            reply = "451 4.3.0 Error after the message was taken"
         self._note(raw, envelope, reply, message_id, envelope.rcpt_tos, command_id, verdict)
         if verdict.name == "accept_then_timeout":
             await _until_gone(server)

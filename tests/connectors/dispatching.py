@@ -1,0 +1,79 @@
+"""A dispatcher as a process of its own, so that it can be killed and frozen: `python -m ... OPTIONS`."""
+
+import argparse
+import signal
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+from psycopg_pool import ConnectionPool
+
+from connectors.channels.catalogue import OPEN, Providers
+from connectors.checks import Checks
+from connectors.claims import Claims
+from connectors.clock import SystemClock
+from connectors.dispatch import Dispatcher, Lane
+from connectors.outbox import Connection, Outbox
+from connectors.unsettled import Patience, Unsettled
+from schemas.codec import Codec
+from schemas.registry import registry
+from schemas.words import Channel
+from tests.connectors.builders import addresses, limits, parcel_of, reach_from
+from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dsn", required=True)
+    parser.add_argument("--twilio", required=True)
+    parser.add_argument("--run", required=True, help="name/start")
+    parser.add_argument("--failpoint", default="", help="point:kill_9 or point:stop")
+    parser.add_argument("--ready", type=Path, required=True)
+    parser.add_argument("--repeat-texts", action="store_true")
+    given = parser.parse_args()
+    clock = SystemClock()
+    pool: ConnectionPool[Connection] = ConnectionPool(given.dsn, min_size=1, max_size=8, open=True)
+    claims = Claims(pool, Outbox(Codec(registry(None)).encode), clock, given.run)
+    providers = Providers(
+        public_url="http://127.0.0.1:9",
+        twilio_account_sid=ACCOUNT_SID,
+        twilio_auth_token=AUTH_TOKEN,
+        twilio_base_url=given.twilio,
+        timeout_s=1.0,
+        sms_sender="+441632960000",
+        voice_sender="+441632960000",
+        fcm_account_file=Path(),
+        smtp_host="",
+        email_sender="",
+    )
+    doors = {channel: OPEN[channel](providers, clock) for channel in (Channel.SMS, Channel.VOICE)}
+    patience = Patience(look_every_s=0.1, absent_after_s=1.0, unseen_after_s=2.0, ask_after_s=2.0)
+    unsettled = Unsettled(
+        claims,
+        doors,
+        clock,
+        parcel_of=parcel_of,
+        address_of=lambda command: getattr(addresses(command.customer_ref, command.channel), "to", None),
+        may_repeat=lambda _command: given.repeat_texts,
+        patience=dict.fromkeys(Channel, patience),
+    )
+    dispatcher = Dispatcher(
+        claims,
+        {channel: Lane(door) for channel, door in doors.items()},
+        clock,
+        # Whatever hour it is where the tests run.
+        judge=Checks(addresses, limits(quiet_exempt=True)),
+        parcel_of=parcel_of,
+        unsettled=unsettled,
+        claim_age_max=timedelta(seconds=3),
+        reach=reach_from(given.failpoint),
+    )
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    given.ready.touch()
+    dispatcher.run(ended)
+    pool.close()
+
+
+if __name__ == "__main__":
+    main()
