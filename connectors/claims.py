@@ -123,6 +123,8 @@ class Claims:
             left = take(connection, channel, rate, len(commands), now) if rate and commands else len(commands)
             for command, tries in commands:
                 match self._ruling(connection, command, judge, now):
+                    case Suppress(reason="too_late"):
+                        self._too_late(connection, command.command_id, tries, now)
                     case Suppress(reason=reason):
                         self._suppress(connection, command.command_id, reason, now)
                     case Wait(until_at=until_at):
@@ -170,7 +172,7 @@ class Claims:
                 move(connection, self.outbox, claim.command_id, how, now)
                 return False
             if claim.command.not_after_at <= now:
-                self._suppress(connection, claim.command_id, "too_late", now)
+                self._too_late(connection, claim.command_id, claim.tries - 1, now)
                 return False
         return True
 
@@ -201,6 +203,17 @@ class Claims:
     def suppressed(self, command_id: str, reason: str) -> None:
         self.settle(
             command_id, Move(to=ClaimState.SUPPRESSED, reason=reason, receipt=ReceiptState.SUPPRESSED)
+        )
+
+    def _too_late(self, connection: Connection, command_id: str, tries_before: int, now: datetime) -> None:
+        # Tried in time and never accepted, it is the provider that was away, not the plan that was late.
+        receipt = ReceiptState.PROVIDER_DOWN if tries_before else ReceiptState.SUPPRESSED
+        move(
+            connection,
+            self.outbox,
+            command_id,
+            Move(to=ClaimState.SUPPRESSED, reason="too_late", receipt=receipt),
+            now,
         )
 
     def _suppress(self, connection: Connection, command_id: str, reason: str, now: datetime) -> None:

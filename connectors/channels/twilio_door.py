@@ -25,6 +25,8 @@ def client(account_sid: str, auth_token: str, base_url: str, timeout_s: float) -
     made = Client(account_sid, auth_token, http_client=TwilioHttpClient(timeout=timeout_s))
     if base_url:
         made.api.base_url = base_url
+    # Loads the interface now: the SDK would do it during the first send, which takes a second.
+    _ = made.api.v2010
     return made
 
 

@@ -43,6 +43,10 @@ ADDRESSES = {
 }
 
 
+def number_of(customer_ref: str) -> str:
+    return f"+4477009{int(customer_ref[1:]):05d}"
+
+
 class SteppedClock:
     """Stands still until it is moved."""
 
@@ -111,6 +115,9 @@ def parcel_of(command: ChannelCommand, to: str) -> Parcel:
 
 
 def addresses(customer_ref: str, channel: Channel) -> Address | None:
+    """`c17` has a number of its own, so that stories beside each other never share a line."""
+    if customer_ref.startswith("c") and channel in (Channel.SMS, Channel.VOICE):
+        return Address(number_of(customer_ref), ("Europe/London",))
     to = ADDRESSES.get((customer_ref, channel))
     return None if to is None else Address(to, ("Europe/London",))
 

@@ -1,11 +1,16 @@
-"""A dispatcher as a process of its own, so that it can be killed and frozen: `python -m ... OPTIONS`."""
+"""A dispatcher as a process of its own, so that it can be killed and frozen."""
 
-import argparse
+import ctypes
+import multiprocessing
+import os
 import signal
+import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+import twilio.rest.api.v2010.account  # noqa: F401  (loaded once, in the fork server)
 from psycopg_pool import ConnectionPool
 
 from connectors.channels.catalogue import OPEN, Providers
@@ -22,15 +27,26 @@ from tests.connectors.builders import addresses, limits, parcel_of, reach_from
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--dsn", required=True)
-    parser.add_argument("--twilio", required=True)
-    parser.add_argument("--run", required=True, help="name/start")
-    parser.add_argument("--failpoint", default="", help="point:kill_9 or point:stop")
-    parser.add_argument("--ready", type=Path, required=True)
-    parser.add_argument("--repeat-texts", action="store_true")
-    given = parser.parse_args()
+class Given(msgspec.Struct, frozen=True):
+    """`run` is name/start, `failpoint` is point:kill_9 or point:stop."""
+
+    dsn: str
+    twilio: str
+    run: str
+    log: str
+    failpoint: str = ""
+    repeat_texts: bool = False
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def run(given: Given) -> None:
+    # Its parent is the fork server, which ends with the tests.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    with Path(given.log).open("ab") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
     clock = SystemClock()
     pool: ConnectionPool[Connection] = ConnectionPool(given.dsn, min_size=1, max_size=8, open=True)
     claims = Claims(pool, Outbox(Codec(registry(None)).encode), clock, given.run)
@@ -70,10 +86,10 @@ def main() -> None:
     )
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    given.ready.touch()
     dispatcher.run(ended)
     pool.close()
 
 
-if __name__ == "__main__":
-    main()
+# Children come from a clean process that has imported all this already.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload([__name__])

@@ -111,6 +111,17 @@ def test_what_is_too_late_when_claiming_or_before_its_socket_is_not_sent(
     assert rig.told("A1~E1.1") == rig.told("A2~E1.1") == ["suppressed:too_late"]
 
 
+def test_what_was_tried_in_time_and_never_accepted_says_that_the_provider_was_away(
+    rig: Rig, clock: SteppedClock
+) -> None:
+    rig.claims.file([a_command(for_s=10)])
+    claim(rig)
+    rig.claims.settle("A1~E1.1", Move(to=ClaimState.PLANNED, reason="throttled"), after_s=9)
+    clock.move(11)
+    assert claim(rig) == []
+    assert rig.told() == ["provider_down:too_late"]
+
+
 def test_one_number_has_one_live_call_even_across_orders(rig: Rig, clock: SteppedClock) -> None:
     rig.claims.file([a_command("A1~E1.1", Channel.VOICE), a_command("A2~E1.1", Channel.VOICE)])
     assert claim(rig, Channel.VOICE) == ["A1~E1.1"]

@@ -74,7 +74,7 @@ class Listener:
     def on(self, path: str) -> list[Form]:
         return [form for heard, form, _ in self.heard if heard == path]
 
-    def expect(self, path: str, n: int = 1, timeout_s: float = 10.0) -> list[Form]:
+    def expect(self, path: str, n: int = 1, timeout_s: float = 30.0) -> list[Form]:
         give_up = time.monotonic() + timeout_s
         while len(self.on(path)) < n:
             assert time.monotonic() < give_up, f"{len(self.on(path))} of {n} requests on {path}: {self.heard}"

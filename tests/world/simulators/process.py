@@ -77,7 +77,7 @@ class Simulator:
         self,
         kind: str,
         n: int = 1,
-        timeout_s: float = 10.0,
+        timeout_s: float = 30.0,
         where: Callable[[dict[str, Any]], bool] = lambda _entry: True,
         **fields: Any,
     ) -> list[dict[str, Any]]:
