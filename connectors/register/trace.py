@@ -6,11 +6,10 @@ import msgspec
 
 from connectors.outbox import Connection
 from connectors.register.projection import plain
-from schemas.codec import Codec
 from schemas.commands import ChannelCommand
 
 
-def trace(connection: Connection, codec: Codec, order_id: str) -> dict[str, Any]:
+def trace(connection: Connection, order_id: str) -> dict[str, Any]:
     """`{"order_id", "cases", "timeline", "commands"}`; all empty for an unknown order. No personal data."""
     cases = _rows(
         connection, "SELECT * FROM register_cases WHERE order_id = %s ORDER BY opened_at, case_id", order_id
@@ -27,7 +26,7 @@ def trace(connection: Connection, codec: Codec, order_id: str) -> dict[str, Any]
         " cancel_reason, command FROM claims WHERE order_id = %s ORDER BY filed_at, command_id",
         order_id,
     )
-    commands = [_command(claim, codec) for claim in claims]
+    commands = [_command(claim) for claim in claims]
     return {"order_id": order_id, "cases": cases, "timeline": timeline, "commands": commands}
 
 
@@ -43,12 +42,13 @@ def _rows(connection: Connection, query: str, order_id: str) -> list[dict[str, A
     ]
 
 
-def _command(claim: dict[str, Any], codec: Codec) -> dict[str, Any]:
+def _command(claim: dict[str, Any]) -> dict[str, Any]:
     """The claim with what the command said: what it was about, and the options offered and refused."""
     payload = claim.pop("command")
-    command = codec.decode(bytes(payload)) if payload is not None else None
-    if not isinstance(command, ChannelCommand):
+    if payload is None:
+        # A cancellation that came first: nothing was ever to be sent.
         return claim
+    command = msgspec.json.decode(bytes(payload), type=ChannelCommand)
     return claim | {
         "about": list(command.about),
         "step": command.step,

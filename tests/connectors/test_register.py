@@ -9,15 +9,11 @@ import pytest
 from connectors.register.migrate import upgrade
 from connectors.register.projection import Placed, project
 from connectors.register.trace import trace
-from schemas.codec import Codec
 from schemas.commands import CaseChanged
-from schemas.registry import LockedRegistry
 from tests.builders import a_line, an_exception
 from tests.scenarios.world import World
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
-
-CODEC = Codec(LockedRegistry())
 
 
 @pytest.fixture
@@ -69,11 +65,11 @@ def test_repeats_and_reordered_batches_end_in_the_same_register(connection: psyc
 
 def test_a_trace_tells_every_instant_and_nothing_of_other_orders(connection: psycopg.Connection) -> None:
     project(connection, changes_of_an_order())
-    story = trace(connection, CODEC, "order-1")
+    story = trace(connection, "order-1")
     assert [case["case_id"] for case in story["cases"]] == ["x1", "x2"]
     assert [entry["change"]["state"] for entry in story["timeline"] if entry["case_id"] == "x1"][:2] == [
         "open",
         "open",
     ]
     assert story["cases"][0]["evidence"]["key"] == "x1.d1.e"
-    assert trace(connection, CODEC, "another")["cases"] == []
+    assert trace(connection, "another")["cases"] == []

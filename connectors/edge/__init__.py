@@ -1,0 +1,1 @@
+"""What customers, apps and providers talk to over HTTP: stateless, and every accepted request is a fact first."""

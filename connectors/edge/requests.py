@@ -1,0 +1,53 @@
+"""Requests from outside, checked: signatures against the configured public URL, sizes, shapes."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from twilio.request_validator import RequestValidator
+
+BODY_BYTES_MAX = 64 * 1024
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class Picked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One case's answer from a page or an app: an option, or a refund, against the version that was seen."""
+
+    case_id: Id
+    version: Annotated[int, msgspec.Meta(ge=0)]
+    option_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    refund: bool = False
+    total_minor: int | None = None
+    currency: Annotated[str, msgspec.Meta(max_length=3)] = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.option_id) == self.refund:
+            raise ValueError("either option_id or refund")
+
+
+class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one submission decides; `request_id` makes a repeat recognisable."""
+
+    request_id: Annotated[str, msgspec.Meta(min_length=8, max_length=128)]
+    decisions: Annotated[tuple[Picked, ...], msgspec.Meta(min_length=1, max_length=50)]
+
+
+def signed_by_app(secrets: Sequence[str], url: str, body: bytes, signature: str) -> bool:
+    """HMAC-SHA256, in hex, over URL, newline and body, with any of the valid secrets; constant time."""
+    given = signature.encode("utf-8", "replace")
+    results = [
+        hmac.compare_digest(
+            hmac.new(secret.encode(), f"{url}\n".encode() + body, hashlib.sha256).hexdigest().encode(), given
+        )
+        for secret in secrets
+    ]
+    return any(results)
+
+
+def signed_by_twilio(tokens: Sequence[str], url: str, form: dict[str, str], signature: str) -> bool:
+    """Twilio's HMAC-SHA1 over the public URL and the sorted parameters, with any of the valid tokens."""
+    results = [bool(RequestValidator(token).validate(url, form, signature)) for token in tokens]
+    return any(results)
