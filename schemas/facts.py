@@ -146,7 +146,9 @@ class CustomerFacts(Value, frozen=True, kw_only=True):
             return False
         if self.contact_mode is ContactMode.SMS_ONLY:
             return channel is Channel.SMS
-        return not (self.contact_mode is ContactMode.NO_VOICE and channel is Channel.VOICE)
+        # A newer word is a wish that we cannot read: the loudest channel waits for a version that can.
+        quiet = self.contact_mode in (ContactMode.NO_VOICE, ContactMode.UNKNOWN)
+        return not (quiet and channel is Channel.VOICE)
 
 
 class Replacement(Value, frozen=True, kw_only=True):

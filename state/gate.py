@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.events import ExceptionRaised
 from schemas.facts import Component, CustomerFacts, Delivery, Line, Option
-from schemas.words import Contents, Group, Kind, OptionKind
+from schemas.words import Contents, Group, Kind, OptionKind, PriceKind
 from state.policy import Policy
 from state.pricing import cost_minor, pieces
 from state.quiet import zone_named
@@ -118,6 +118,8 @@ def _component(component: Component, line: Line, question: Question, short: int)
             reasons.append(f"{name} is not {', '.join(lost)}, and the original was")
     if component.unit_price.currency != exception.order_total.currency:
         reasons.append(f"{name} is priced in {component.unit_price.currency}")
+    if component.price_kind is PriceKind.UNKNOWN:
+        reasons.append(f"{name} is priced in a way that this version does not know")
     if pieces(component, question.units, short) > component.quantity_max:
         reasons.append(f"only {component.quantity_max} of {name} can be had")
     return reasons
@@ -152,7 +154,9 @@ def _delivery(option: Option, question: Question) -> list[str]:
     delivery, now = question.exception.delivery, question.now
     reasons = []
     if option.kind in UNATTENDED:
-        forbidden = [c.value for c in delivery.contains if c in question.policy.options.unattended_never]
+        # A newer word for what a parcel holds may well be one that forbids it.
+        never = {*question.policy.options.unattended_never, Contents.UNKNOWN}
+        forbidden = [c.value for c in delivery.contains if c in never]
         if forbidden:
             reasons.append(f"goods may not be left unattended: {', '.join(forbidden)}")
     if option.slot_from_at is not None and option.slot_from_at <= now and option.kind is OptionKind.REDELIVER:

@@ -161,7 +161,7 @@ def reply(turn: Turn, event: ResponseReceived, reason: str, about: list[Case]) -
     if event.channel is not Channel.SMS or event.signal in OPT_OUTS:
         return
     letter_all(turn)
-    entitled = event.responder not in (Responder.STRANGER, Responder.CHILD)
+    entitled = event.responder not in (Responder.STRANGER, Responder.CHILD, Responder.UNKNOWN)
     turn.send(
         Channel.SMS,
         Purpose.REPLY,
