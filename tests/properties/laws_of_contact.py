@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from schemas.commands import CaseChanged, ChannelCommand, LineHold, OrderUpdate
 from schemas.events import ResponseReceived
-from schemas.words import Arm, Channel, Mode, Purpose
+from schemas.words import Arm, Channel, Purpose
 from state.conversation import Case, Conversation
 from state.turn import QuarantineRecord
 from tests.properties import oracle
@@ -135,13 +135,16 @@ def pickers_never_wait(step: Step, hold: LineHold) -> None:
 def shadow_contacts_nobody(step: Step) -> None:
     if step.after is None:
         return
+    shadows = {case.case_id for case in step.after.cases if case.is_shadow}
     for effect in step.effects:
-        if step.after.mode is Mode.SHADOW:
-            law(isinstance(effect, CaseChanged | QuarantineRecord), "a shadow does nothing", effect)
-        elif step.after.arm is Arm.HOLDOUT and isinstance(effect, ChannelCommand):
+        if isinstance(effect, CaseChanged | QuarantineRecord):
+            continue
+        about = effect.about if isinstance(effect, ChannelCommand) else (getattr(effect, "case_id", ""),)
+        law(not shadows.intersection(about), "a shadow does nothing", effect)
+        if step.after.arm is Arm.HOLDOUT and isinstance(effect, ChannelCommand):
             law(effect.channel is Channel.PERSON, "the holdout is not contacted", effect)
 
 
 def stuck_cases_are_handed_over(books: Books, record: Conversation, case: Case) -> None:
-    if case.stuck and record.mode is not Mode.SHADOW:
+    if case.stuck and not case.is_shadow:
         law(case.case_id in books.handed_over, "who is stuck is handed to people (I3)", case.stuck)

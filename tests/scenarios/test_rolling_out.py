@@ -1,16 +1,10 @@
-"""Rolling a policy out: planned in the shadow, tried in a pilot, compared with a holdout."""
+"""Rolling a policy out: mixed modes in one order, what a holdout gets, and which policy a case keeps."""
 
 from datetime import timedelta
 
 import pytest
 
-from schemas.commands import (
-    ChannelCommand,
-    EvidenceRequest,
-    FulfilmentTrigger,
-    LineHold,
-    OrderUpdate,
-)
+from schemas.commands import OrderUpdate
 from schemas.words import (
     Actor,
     Arm,
@@ -22,7 +16,6 @@ from schemas.words import (
     UpstreamDefault,
     WriteBackOutcome,
 )
-from state.policy import Pilot
 from state.shelf import Shelf
 from tests.builders import NOON, a_customer, a_line, an_exception, an_option, pounds
 from tests.scenarios.world import SHELF, World
@@ -36,32 +29,7 @@ def a_world_in_which(policy: str = MID_PICK, **changes) -> World:
     return World(policies=Shelf([changed, *[p for p in SHELF.by_key.values() if p.key != policy]]))
 
 
-def left(world: World) -> set[type]:
-    """What kinds of wishes left us, beside the register's rows."""
-    kinds = (ChannelCommand, EvidenceRequest, FulfilmentTrigger, LineHold, OrderUpdate)
-    return {kind for kind in kinds if world.of(kind)}
-
-
 # Shadow.
-
-
-def test_a_shadow_contacts_nobody_writes_nothing_and_shows_what_it_would_have_done():
-    world = a_world_in_which(mode=Mode.SHADOW)
-    world.exception(an_exception())
-    world.fast_forward(minutes=10)
-    assert left(world) == set()
-    shown = world.last_change()
-    assert (shown.mode, shown.close_reason) == (Mode.SHADOW, CloseReason.SHADOW)
-    assert shown.would_have == (
-        "ask by push",
-        "ask by sms",
-        "ask by email",
-        "call by voice",
-        "default by push",
-        "default by sms",
-        "default by email",
-    )
-    assert (shown.resolution, shown.announced) == (Resolution.REFUNDED, "shadow")
 
 
 def test_a_shadow_is_removed_after_its_retention_like_any_other():
@@ -92,27 +60,6 @@ def test_a_shadowed_recall_beside_a_live_shortage_stays_in_the_shadow():
     assert world.last_change("x2").close_reason is CloseReason.SHADOW
 
 
-# Pilot.
-
-
-def test_a_pilot_is_live_in_its_stores_and_a_shadow_elsewhere():
-    for store, expected in (("store-1", Mode.PILOT), ("store-2", Mode.SHADOW)):
-        world = a_world_in_which(mode=Mode.PILOT, pilot=Pilot(stores=("store-1",)))
-        world.exception(an_exception(store_id=store))
-        world.fast_forward(seconds=20)
-        assert world.last_change().mode is expected
-        assert bool(world.sent()) is (expected is Mode.PILOT)
-
-
-def test_a_pilot_reaches_its_share_of_the_stores_customers():
-    for point, reached in ((2_499, True), (2_500, False)):
-        pilot = Pilot(stores=("store-1",), share_per_10000=2_500)
-        world = a_world_in_which(mode=Mode.PILOT, pilot=pilot)
-        world.exception(an_exception(), a_customer(pilot_point=point))
-        world.fast_forward(seconds=20)
-        assert bool(world.sent()) is reached
-
-
 # Holdout.
 
 
@@ -121,24 +68,6 @@ def held_out(raised=None, policy: str = MID_PICK, **facts) -> World:
     world = a_world_in_which(policy, holdout_share_per_10000=1_000)
     world.exception(raised or an_exception(), a_customer(arm_point=999, **facts))
     return world
-
-
-def test_the_holdout_gets_what_upstream_would_have_done_and_hears_nothing_from_us():
-    world = held_out()
-    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
-    world.fast_forward(hours=1)
-    assert world.sent() == []
-    shown = world.last_change()
-    assert (shown.arm, shown.announced) == (Arm.HOLDOUT, "holdout")
-    world.expect_done()
-
-
-def test_the_next_customer_after_the_share_is_treated():
-    world = a_world_in_which(holdout_share_per_10000=1_000)
-    world.exception(an_exception(), a_customer(arm_point=1_000))
-    world.fast_forward(seconds=20)
-    assert world.last_change().arm is Arm.TREATMENT
-    assert world.sent()
 
 
 @pytest.mark.parametrize(
@@ -159,13 +88,6 @@ def test_not_even_upstreams_substitute_may_be_dearer_or_unsafe():
     dearer = an_option(unit_price=pounds(260))
     world = held_out(an_exception(options=(dearer,), upstream_default=UpstreamDefault.AUTO_SUBSTITUTE))
     world.expect_decision(Resolution.REFUNDED)
-
-
-def test_whoever_avoids_allergens_is_never_held_out():
-    world = held_out(allergens=("milk",))
-    world.fast_forward(seconds=20)
-    assert world.last_change().arm is Arm.TREATMENT
-    assert world.sent()
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,16 @@
-"""Done is not closed; what cannot go on is handed to people; and what comes after the delivery."""
+"""Done is not closed; what cannot go on is handed to people; and what became of a line."""
 
 from datetime import timedelta
 
 from schemas.commands import CaseChanged, EvidenceRequest, OrderUpdate
-from schemas.events import Answer, Credited, Delivered, OrderCompleted, RefusedAtDoor
+from schemas.events import Credited, Delivered, RefusedAtDoor
 from schemas.words import (
-    Actor,
     CaseState,
     Channel,
     CloseReason,
     Purpose,
     ReceiptState,
     Resolution,
-    Responder,
-    Signal,
     WriteBackOutcome,
 )
 from tests.builders import NOON, a_line, an_exception, pounds
@@ -150,33 +147,6 @@ def test_a_task_that_was_declined_leaves_the_case_stuck_for_all_to_see():
     assert world.last_change().stuck == "the order can no longer be modified"
 
 
-def test_a_case_that_a_person_took_is_not_defaulted():
-    world = asked()
-    world.answers(signal=Signal.PERSON_WANTED, channel=Channel.VOICE)
-    (task,) = world.sent(Channel.PERSON)
-    world.receipt(task, ReceiptState.TAKEN)
-    world.fast_forward(minutes=9)
-    world.expect_open()
-    answer = Answer(case_id="x1", option_id="corner", decision_version=0)
-    world.answers(answer, channel=Channel.PERSON, responder=Responder.STAFF)
-    world.expect_decision(Resolution.SUBSTITUTED, actor=Actor.STAFF)
-
-
-def test_a_case_that_a_person_took_and_forgot_is_stuck_at_its_limit():
-    world = asked()
-    world.answers(signal=Signal.PERSON_WANTED, channel=Channel.VOICE)
-    world.receipt(world.sent(Channel.PERSON)[0], ReceiptState.TAKEN)
-    world.fast_forward(minutes=10)
-    assert "let its deadline pass" in world.last_change().stuck
-
-
-def test_a_case_that_nobody_took_takes_its_default_all_the_same():
-    world = asked()
-    world.answers(signal=Signal.PERSON_WANTED, channel=Channel.VOICE)
-    world.fast_forward(minutes=10)
-    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
-
-
 # After the delivery.
 
 
@@ -191,69 +161,6 @@ def delivered(world: World, at=None, line_id: str = "L1") -> None:
             occurred_at=at or world.now,
         )
     )
-
-
-def test_whoever_decided_is_invited_once_two_hours_after_the_delivery():
-    world = asked()
-    world.taps("corner")
-    world.fast_forward(hours=1)
-    delivered(world)
-    delivered(world, line_id="L2")
-    world.fast_forward(hours=1, minutes=59)
-    world.expect_sent(Purpose.SATISFACTION)
-    world.fast_forward(minutes=1)
-    world.expect_sent(Purpose.SATISFACTION, Channel.PUSH)
-    world.happens(OrderCompleted(event_id="done", order_id="order-1", occurred_at=world.now))
-    world.fast_forward(days=2)
-    world.expect_sent(Purpose.SATISFACTION, Channel.PUSH)
-
-
-def test_an_answer_to_the_invitation_is_kept_with_the_case():
-    world = asked()
-    world.taps("corner")
-    delivered(world)
-    world.fast_forward(hours=3)
-    world.answers(signal=Signal.RATING, rating=9)
-    assert world.last_change().rating == 9
-
-
-def test_a_rating_that_nobody_asked_for_or_that_is_none_is_not_counted():
-    world = asked()
-    world.taps("corner")
-    world.answers(signal=Signal.RATING, rating=9)
-    delivered(world)
-    world.fast_forward(hours=3)
-    world.answers(signal=Signal.RATING, rating=11)
-    assert world.last_change().rating is None
-
-
-def test_whoever_decided_nothing_is_not_asked_how_it_was():
-    world = asked()
-    world.fast_forward(minutes=10)
-    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
-    delivered(world)
-    world.fast_forward(days=1)
-    world.expect_sent(Purpose.SATISFACTION)
-
-
-def test_whoever_said_stop_is_not_asked_how_it_was():
-    world = asked()
-    world.taps("corner")
-    world.answers(signal=Signal.OPT_OUT_KEYWORD, channel=Channel.SMS)
-    delivered(world)
-    world.fast_forward(days=1)
-    world.expect_sent(Purpose.SATISFACTION)
-
-
-def test_an_invitation_that_would_ring_at_night_waits_for_the_morning():
-    evening = NOON + timedelta(hours=6)
-    world = asked(now=evening)
-    world.taps("corner")
-    delivered(world, at=evening)
-    world.fast_forward(hours=12, minutes=59)
-    world.expect_sent(Purpose.SATISFACTION)
-    world.fast_forward(minutes=1)
-    world.expect_sent(Purpose.SATISFACTION, Channel.PUSH)
 
 
 def test_what_became_of_a_line_is_shown_with_its_case():
