@@ -161,7 +161,7 @@ class _Walk:
 
     def _meaning(self, heard: Heard) -> Meaning | None:
         """The meaning of a complete explanation. One that means nothing still disagrees with the others."""
-        if heard.doubt or heard.trails or heard.stage is Stage.THE_ONE:
+        if heard.doubt or heard.trails or (heard.stage is Stage.THE_ONE and not heard.points):
             return _NOTHING
         match heard.stage:
             case Stage.REFUND:
@@ -183,12 +183,15 @@ class _Walk:
         firm = heard.yes == 2 and not heard.hedged
         return Meaning("choose", next(iter(heard.fits)), firm=firm, exact=heard.exact)
 
-    def _answer(self, heard: Heard) -> Meaning:
+    def _answer(self, heard: Heard) -> Meaning | None:
         if heard.none or heard.no:
             refused = heard.stage is Stage.START and not heard.hedged
             return Meaning("decline", None, firm=False, exact=True) if refused else _NOTHING
-        if not heard.yes or heard.hedged:
+        if heard.hedged:
             return _NOTHING
+        if not heard.yes:
+            # Politeness alone says nothing; a greeting, or "do it" alone, could be an answer to somebody else.
+            return _NOTHING if heard.greeted else None
         if (heard.greeted or heard.oh) and heard.stage is not Stage.AGREED:
             return _NOTHING
         return Meaning("accept", None, firm=heard.yes == 2, exact=heard.exact)

@@ -39,6 +39,7 @@ class Part(StrEnum):
     PLACE = "place"  # "leave it", before where or when
     IT = "it"  # what "take it" takes
     THE = "the"
+    THAT = "that"  # "that one" points, "the one" does not
     HEAD = "head"  # one, option, pack
     A = "a"  # "with a neighbour", but "in a second" is no choice
     LINK = "link"  # from, in, for, between two parts of a choice
@@ -54,7 +55,7 @@ class Lexicon(msgspec.Struct, frozen=True):
     phrases: Mapping[tuple[str, ...], frozenset[Part]]
     longest: int
     spelling: Mapping[str, str]  # slips of the thumb in words that decide -> the word
-    ordinals: Mapping[str, int]  # -1 is the last
+    ordinals: Mapping[str, int]  # -1 is the last, 0 the middle
     cardinals: Mapping[str, int]
     heard_as: Mapping[str, int]  # homophones of a key
     extremes: Mapping[str, tuple[str, bool]]  # word -> (measure and end, comparative)

@@ -139,14 +139,17 @@ class Catalogue:
             and said[at].isdigit()
             and said[at + 1 : at + 2] in {("st",), ("nd",), ("rd",), ("th",)}
         ):
-            place, end = int(said[at]) if len(said[at]) < 3 else 0, at + 2
+            place, end = int(said[at]) if 0 < len(said[at].lstrip("0")) < 3 else 99, at + 2
         if place is None:
             return
         order = [o.n for o in self.offers]
-        if place == -1:
+        if place == 0:
+            # The middle is one only among three.
+            yield Slot(end, "ordinal", frozenset(order[1:2]) if len(order) == 3 else frozenset())
+        elif place == -1:
             yield Slot(end, "ordinal", frozenset(order[-1:]) if len(order) > 1 else frozenset())
         else:
-            yield Slot(end, "ordinal", frozenset(order[place - 1 : place]) if place else frozenset())
+            yield Slot(end, "ordinal", frozenset(order[place - 1 : place]))
 
     def _priced(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for end, minor in price_at(said, at, self.lexicon):

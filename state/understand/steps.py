@@ -40,6 +40,7 @@ class Heard(NamedTuple):
     doubt: bool = False
     # What may follow "leave it" or "with a": there an ordinal is a date, and a shop is where somebody is.
     only: frozenset[str] | None = None
+    points: bool = False
     trails: bool = False  # the last word was one after which more was to come
     exact: bool = True
     after_no: bool = False  # the word before was a bare no, which may negate the next
@@ -168,8 +169,13 @@ def _it(heard: Heard) -> Heard | None:
 
 def _the(heard: Heard) -> Heard | None:
     if heard.stage in (Stage.START, Stage.LEAD, Stage.PICK, Stage.LINK, Stage.TAIL, Stage.CHOICE):
-        return heard._replace(stage=Stage.THE)
+        return heard._replace(stage=Stage.THE, points=False)
     return None
+
+
+def _that(heard: Heard) -> Heard | None:
+    after = _the(heard)
+    return None if after is None else after._replace(points=True)
 
 
 def _head(heard: Heard) -> Heard | None:
@@ -189,7 +195,8 @@ def _link(heard: Heard) -> Heard | None:
 
 
 def _a(heard: Heard) -> Heard | None:
-    return heard._replace(only=heard.only or _NAMES) if heard.stage is Stage.LINK else None
+    placed = heard.stage is Stage.LEAD and heard.only is not None
+    return heard._replace(only=heard.only or _NAMES) if placed or heard.stage is Stage.LINK else None
 
 
 def _doubt(heard: Heard) -> Heard | None:
@@ -268,6 +275,7 @@ STEPS: dict[Part, Step] = {
     Part.PLACE: _lead(Stage.LEAD, bid=True, place=True),
     Part.IT: _it,
     Part.THE: _the,
+    Part.THAT: _that,
     Part.HEAD: _head,
     Part.A: _a,
     Part.DOUBT: _doubt,

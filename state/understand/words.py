@@ -12,12 +12,13 @@ SEARCH_CHARS_MAX = 1_200
 _WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|[^\w\s.,!;:'\"()…\-\u2013\u2014]", re.UNICODE)
 _NUMBER_SIGN = re.compile(r"\b(?:no|nr|num)\.\s*(?=\d|one\b|two\b|three\b)")
 _APOSTROPHES = re.compile(r"(?<=\w)['’‘`´](?=\w)")  # noqa: RUF001 - the very marks that phones type
+_DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}")  # "yesss", "nooo"
 _SKIN_TONES = re.compile("[\U0001f3fb-\U0001f3ff\ufe0e\ufe0f]")
 
 
 def plain(text: str) -> str:
     """Lower case, without accents, apostrophes, skin tones or marks that nobody can hear."""
-    composed = unicodedata.normalize("NFKC", text).casefold()
+    composed = _DRAWN_OUT.sub(r"\1\1", unicodedata.normalize("NFKC", text).casefold())
     bare = _SKIN_TONES.sub("", _APOSTROPHES.sub("", composed)).replace("&", " and ")
     return "".join(
         c

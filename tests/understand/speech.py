@@ -28,6 +28,12 @@ CHEESE = (
     Offer(2, "Hollow Tree Vegan Slices", 310, "200 g", "Hollow Tree"),
     Offer(3, "Oakham Farm Red Leicester", 420, "400 g", "Oakham Farm"),
 )
+MILK = (
+    Offer(1, "Two Rivers Semi Skimmed Milk", 125, "2 pints", "Two Rivers"),
+    Offer(2, "Happy Cow Whole Milk", 145, "2 pints", "Happy Cow"),
+    Offer(3, "Meadow Oat Drink", 190, "1 l", "Meadow"),
+)
+NAMED = {"BREAD": BREAD, "COFFEE": COFFEE, "MILK": MILK, "DOORSTEP": DOORSTEP}
 SHELVES = (BREAD, ROLLS, COFFEE, TRICKY, DOORSTEP, CHEESE)
 
 # A choice of offer {n}, with its brand {brand}: each commits where it names exactly one.

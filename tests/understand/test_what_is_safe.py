@@ -17,6 +17,7 @@ from tests.understand.speech import (
     BREAD,
     COFFEE,
     DOORSTEP,
+    NAMED,
     REFUNDING,
     ROLLS,
     SHELVES,
@@ -186,11 +187,24 @@ def test_numbers_names_prices_sizes_and_slips_of_the_tongue_are_read(text, offer
 
 
 def test_nothing_that_an_attacker_tried_decides_anything():
-    shelves = {"BREAD": BREAD, "COFFEE": COFFEE, "DOORSTEP": DOORSTEP}
     tried = (Path(__file__).parent / "data" / "never_commit.txt").read_text().splitlines()[1:]
-    heard = [(text, understand(text, shelves[shelf])) for shelf, text in (line.split("\t") for line in tried)]
+    heard = [(text, understand(text, NAMED[shelf])) for shelf, text in (line.split("\t") for line in tried)]
     assert [text for text, reading in heard if reading.commits] == []
     assert len(heard) > 500
+
+
+def test_most_plain_answers_are_understood_and_none_is_taken_for_another():
+    lines = (Path(__file__).parent / "data" / "plain_answers.txt").read_text().splitlines()[1:]
+    right, wrong = 0, []
+    for shelf, meant, text in (line.split("\t") for line in lines):
+        reading = understand(text, NAMED[shelf])
+        got = str(reading.option or reading.intent)
+        same = {meant, "1"} if meant == "accept" else {meant}
+        right += got in same
+        if reading.commits and got not in same:
+            wrong.append((text, got))
+    assert wrong == []
+    assert right / len(lines) >= 0.85
 
 
 def test_a_bare_yes_to_several_offers_names_none():

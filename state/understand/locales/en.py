@@ -6,7 +6,7 @@ from state.understand.lexicon import Lexicon, phrase_table, spelling
 
 _ORDINALS = {
     "first": 1, "1st": 1, "furst": 1, "forst": 1, "second": 2, "2nd": 2, "secound": 2, "secand": 2, "sekond": 2,
-    "third": 3, "3rd": 3, "thurd": 3, "fourth": 4, "4th": 4, "fifth": 5, "last": -1,
+    "third": 3, "3rd": 3, "thurd": 3, "fourth": 4, "4th": 4, "fifth": 5, "last": -1, "middle": 0,
 }  # fmt: skip
 
 _EXTREMES: dict[str, tuple[str, bool]] = {
