@@ -10,8 +10,9 @@ from cyclopts import App
 
 from state import shelf
 from state.policy import Policy
+from state.policy_table import table
 
-app = App(name="policy", help="The policies: check, show, diff, release.")
+app = App(name="policy", help="The policies: check, show, diff, release; and what their fields mean.")
 
 
 @app.command
@@ -30,7 +31,9 @@ def check(folder: Path = shelf.SHIPPED) -> int:
 @app.command
 def show(key: str | None = None, *, folder: Path = shelf.SHIPPED) -> int:
     """One policy as it is used (`id@version`, all that it extends merged in), or the list of them."""
-    found = shelf.load(folder)
+    found = _loaded(folder)
+    if found is None:
+        return 1
     if key is None:
         for policy in found.by_key.values():
             print(f"{policy.key:34} {policy.mode:7} {policy.about}")
@@ -44,8 +47,10 @@ def show(key: str | None = None, *, folder: Path = shelf.SHIPPED) -> int:
 
 @app.command
 def diff(old: str, new: str, *, folder: Path = shelf.SHIPPED) -> int:
-    """What changed between two versions, line by line; 0 when nothing did."""
-    found = shelf.load(folder)
+    """What changed between two versions, line by line; 0 when nothing did, 1 when something, 2 for a fault."""
+    found = _loaded(folder)
+    if found is None:
+        return 2
     pair = [_chosen(found, old), _chosen(found, new)]
     if pair[0] is None or pair[1] is None:
         return 2
@@ -71,6 +76,21 @@ def release(folder: Path = shelf.SHIPPED) -> int:
     )
     print(f"released: {', '.join(sorted(digests))}")
     return 0
+
+
+@app.command
+def fields() -> int:
+    """Every field of a policy with its unit, default and meaning, as docs/policies.md shows it."""
+    print(table(), end="")
+    return 0
+
+
+def _loaded(folder: Path) -> shelf.Shelf | None:
+    try:
+        return shelf.load(folder)
+    except shelf.PolicyFaults as faults:
+        print(faults, file=sys.stderr)
+        return None
 
 
 def _chosen(found: shelf.Shelf, key: str) -> Policy | None:

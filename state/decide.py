@@ -41,7 +41,6 @@ from schemas.words import (
     CaseState,
     CloseReason,
     HoldState,
-    Kind,
     Mode,
     WithdrawalReason,
 )
@@ -51,6 +50,7 @@ from state.gate import Pricing
 from state.offers import admissible
 from state.policy import Policy
 from state.pricing import rescaled
+from state.promises import NEVER_HOLDOUT
 from state.rules import Rules
 from state.settlement import (
     apply_default,
@@ -71,8 +71,6 @@ from state.wakeups import next_due, wakeups
 FORGOTTEN_AFTER = timedelta(days=7)
 EARLY_MAX = 16
 FIRED_MAX = 200
-NEVER_HOLDOUT = frozenset({Kind.RECALLED, Kind.AGE_CHECK_FAILED, Kind.DRIVER_WAITING})
-"""Kinds whose customers are always treated: the harm of not asking is not only money."""
 
 
 class Deadline(msgspec.Struct, frozen=True, array_like=True):

@@ -142,7 +142,7 @@ def _priced(dearer: int, question: Question) -> tuple[Pricing, list[str]]:
     own_cap = question.facts.price_cap
     cap_minor = question.policy.price.cap_minor
     if own_cap is not None and own_cap.currency == question.exception.order_total.currency:
-        cap_minor = max(cap_minor, own_cap.minor)
+        cap_minor = own_cap.minor
     if question.no_increase:
         return Pricing.NEW_PRICE, ["a higher price could not be authorised"]
     if dearer + question.added_minor > cap_minor:

@@ -1,12 +1,16 @@
-"""A policy: what may be done for a case, in which order, until when, with which words. Versioned data."""
+"""A policy: what may be done for a case, in which order, until when, with which words. Versioned data.
 
-import re
-from datetime import datetime, time, timedelta
+The sentence below a field is its description in docs/policies.md.
+"""
+
+from collections.abc import Iterator
+from datetime import time, timedelta
 from enum import StrEnum
 from functools import cached_property
+from string import Formatter
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.words import Channel, Contents, EvidencePart, EvidencePath, Kind, Mode, Purpose, Resolution
 
@@ -38,21 +42,26 @@ Share = Annotated[int, Field(ge=0, le=10_000)]
 class Data(BaseModel):
     """Frozen, and strict about unknown words: a misspelt key must not be a silent default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Step(Data):
     """One rung of the escalation: digital channels with a window, or voice with attempts."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """How the step is called in commands and in the register; once a policy."""
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
+    """Any of push, sms and email, asked at the same time; or voice alone, which comes last."""
     window_ms: PositiveMs | None = None
-    # A window squeezed below this is dropped instead.
+    """Digital: how long an answer is waited for."""
     window_min_ms: PositiveMs = 30_000
-    # The window counts from the occurrence instead of from the send: a driver is waiting.
+    """Digital: a window that would be squeezed below this before a deadline is dropped instead."""
     from_occurrence: bool = False
+    """Digital: the window counts from the occurrence instead of from the send, because a driver is waiting."""
     attempts_max: Annotated[int, Field(ge=1, le=5)] | None = None
+    """Voice: how often it is dialled at most."""
     spacing_ms: Ms = 20_000
+    """Voice: the pause between two attempts."""
 
     @property
     def is_voice(self) -> bool:
@@ -80,24 +89,25 @@ class Step(Data):
 
 
 class Timing(Data):
-    """What a call and a write need; all in milliseconds."""
-
     write_margin_ms: Ms = 10_000
+    """Before the deadline: what it takes to write a decision and to read it back."""
     talk_ms: PositiveMs = 60_000
+    """How long a call is planned to last."""
     ring_ms: PositiveMs = 25_000
-    # Decisions and defaults that fall together are told in one message.
+    """How long it rings before an attempt counts as unanswered."""
     notice_gather_ms: Ms = 5_000
-    # An SMS this soon after another channel's decision was written without knowing of it.
+    """Decisions and defaults that fall together within this are told in one message."""
     sms_crossing_ms: Ms = 10_000
-    # An option is not offered in the last moments of its stock reservation.
+    """An SMS this soon after another channel's decision was written without knowing of it."""
     reservation_margin_ms: Ms = 10_000
+    """An option is no longer offered in the last moments of its stock reservation."""
 
 
 class Default(Data):
-    """What happens when nobody answers; `at_once` decides first and asks afterwards (recall)."""
-
     resolution: Resolution = Resolution.REFUNDED
+    """What happens when nobody answers in time; never a substitute, which only a stored preference permits."""
     at_once: bool = False
+    """Apply the default first, announce it, and offer the alternatives afterwards (recall)."""
 
     @model_validator(mode="after")
     def _is_no_choice(self) -> Self:
@@ -107,77 +117,77 @@ class Default(Data):
 
 
 class Caps(Data):
-    """How much one customer may be contacted a day, across orders; checked when claiming."""
-
     messages_per_day: Annotated[int, Field(ge=1)] = 10
+    """Messages to one customer a day, across orders; counted when claiming."""
     calls_per_day: Annotated[int, Field(ge=0)] = 3
+    """Calls to one customer a day, across orders; counted when claiming."""
     calls_kept_for_last_mile: Annotated[int, Field(ge=0)] = 1
+    """So many of these calls are left to delivery kinds."""
 
 
 class Quiet(Data):
-    """Local hours without SMS questions and calls, in the delivery address's zone."""
-
     starts: TimeOfDay = time(21, 0)
+    """Local time, in quotes: from here on no SMS question and no call, in the delivery address's zone."""
     ends: TimeOfDay = time(8, 0)
-    # Inside the booked slot, give or take this much, a delivery call may be made where the country allows it.
+    """Local time, in quotes: until here."""
     exempt_in_slot: bool = False
+    """Around the booked slot a delivery call may be made all the same, where the country allows it."""
     slot_slack_ms: Ms = 3_600_000
+    """How far around the booked slot that reaches, before and after."""
 
 
 class Country(Data):
-    """What the law of a delivery country allows."""
-
     voice: bool = True
+    """Whether an automated call may be made at all."""
     quiet_exempt: bool = False
+    """Whether a delivery call may be made in quiet hours around the booked slot."""
     source: Annotated[str, Field(min_length=1)]
+    """Where counsel finds the rule."""
 
 
 class Price(Data):
-    """Per line: a difference up to `absorb_max_minor` is ours; above that, the customer's cap counts."""
-
     cap_minor: Minor = 0
+    """By how much all substitutes of an order together may raise its total, where the customer set no cap."""
     absorb_max_minor: Minor = 0
+    """Up to this difference a line, a dearer substitute is sold at the old price."""
 
 
 class Options(Data):
     shown_max: Annotated[int, Field(ge=1, le=9)] = 3
-    # Less than this share of the original content is labelled "less".
+    """How many options are offered at first; the page has the others."""
     less_below_percent: Annotated[int, Field(ge=1, le=100)] = 90
-    # A substitute that failed in turn opens another round; after these, refund.
+    """Less than this share of the original content is labelled "less"."""
     rounds_max: Annotated[int, Field(ge=1, le=5)] = 2
+    """A substitute that failed in turn opens another round; after so many, refund."""
     unattended_never: tuple[Contents, ...] = (Contents.AGE_RESTRICTED, Contents.MEDICINE, Contents.HIGH_VALUE)
+    """Contents that are never left in a safe place, with a neighbour or in a locker; age_restricted always."""
 
 
 class WriteBack(Data):
     attempts_max: Annotated[int, Field(ge=1, le=20)] = 6
+    """How often an order that somebody else is modifying is tried; then people."""
     retry_ms: PositiveMs = 2_000
+    """The pause before the second attempt; it doubles with each."""
     stuck_ms: PositiveMs = 120_000
+    """After so long without a word from the OMS the case is stuck."""
     trigger_stuck_ms: PositiveMs = 600_000
+    """After so long without the trigger's receipt the case is stuck."""
 
 
 class Evidence(Data):
-    """Which parts each path to a decision must leave behind."""
-
     required: dict[EvidencePath, Annotated[tuple[EvidencePart, ...], Field(min_length=1)]]
+    """The parts that each path to a decision leaves behind: digital, voice, person, stored_preference, default."""
     stuck_ms: PositiveMs = 900_000
-
-    @model_validator(mode="after")
-    def _every_path(self) -> Self:
-        missing = sorted(
-            p.value for p in EvidencePath if p is not EvidencePath.UNKNOWN and p not in self.required
-        )
-        if missing:
-            raise ValueError(f"required names no parts for: {', '.join(missing)}")
-        bare = sorted(p.value for p, parts in self.required.items() if EvidencePart.MANIFEST not in parts)
-        if bare:
-            raise ValueError(f"every path needs the manifest; missing for: {', '.join(bare)}")
-        return self
+    """After so long without the evidence the case is stuck."""
 
 
 class Satisfaction(Data):
     invite: bool = True
+    """Whether customers who decided are asked once how it was."""
     after_ms: PositiveMs = 7_200_000
+    """Not before this after the delivery."""
     until_ms: PositiveMs = 86_400_000
+    """Not after this."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -188,19 +198,23 @@ class Satisfaction(Data):
 
 class Retention(Data):
     closed_days: Annotated[int, Field(ge=1, le=90)] = 7
+    """How long a closed order is remembered for repeats and late answers."""
     evidence_days: dict[EvidencePart, Annotated[int, Field(ge=1)]]
+    """How long each kind of evidence is kept: the object store's life cycle."""
 
 
 class Pilot(Data):
-    """In pilot mode only these stores, and this share of their customers, are contacted."""
-
     stores: tuple[str, ...] = ()
+    """Pilot mode: only these stores contact their customers; all others are a shadow."""
     share_per_10000: Share = 10_000
+    """Pilot mode: only this share of their customers."""
 
 
 class Approved(Data):
     approved_by: str | None = None
-    approved_at: datetime | None = None
+    """Who approved it; without, it cannot go live."""
+    approved_at: AwareDatetime | None = None
+    """When, with its zone: 2026-11-24T00:00:00Z."""
 
     @property
     def is_approved(self) -> bool:
@@ -208,26 +222,31 @@ class Approved(Data):
 
 
 class Script(Approved):
-    """The words of one locale."""
-
     version: Annotated[int, Field(ge=1)]
+    """Raised with every change of words, so that evidence says which were used."""
     texts: dict[Purpose, Annotated[str, Field(min_length=1, max_length=1_000)]]
+    """One text a purpose."""
 
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        faults = []
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Purposes without words, and words that could not be filled in or answered; by path."""
         missing = [p.value for p in WORDED if p not in self.texts]
         if missing:
-            faults.append(f"texts are missing for: {', '.join(missing)}")
+            yield "texts", f"are missing for: {', '.join(missing)}"
         for purpose, text in self.texts.items():
-            unknown = sorted(set(re.findall(r"\{(\w*)\}", text)) - PLACEHOLDERS)
-            if unknown:
-                faults.append(f"texts.{purpose}: unknown placeholders {', '.join(unknown)}")
+            path = f"texts.{purpose}"
+            try:
+                fields = [field for field in Formatter().parse(text) if field[1] is not None]
+            except ValueError as error:
+                yield path, f"braces do not pair: {error}"
+                continue
+            # A placeholder stands bare: formats and attributes are no business of a text.
+            odd = sorted(
+                {str(name) for _, name, form, how in fields if name not in PLACEHOLDERS or form or how}
+            )
+            if odd:
+                yield path, f"unknown placeholders: {', '.join(odd)}"
             if purpose in (Purpose.ASK, Purpose.UPDATE) and "{options}" not in text and "{link}" not in text:
-                faults.append(f"texts.{purpose}: neither {{options}} nor {{link}}: nobody could answer")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+                yield path, "neither {options} nor {link}: nobody could answer"
 
 
 class SmsAmbiguous(StrEnum):
@@ -236,42 +255,70 @@ class SmsAmbiguous(StrEnum):
 
 
 class Applies(Data):
-    """Which exceptions a policy is for when they give no hint: by store, and by the time left."""
-
     stores: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    """Store ids, or "*"; a policy that names the store outranks one for all."""
     notice_from_ms: Ms = 0
+    """Only exceptions with at least this much time to their deadline."""
     notice_below_ms: PositiveMs = 30 * 86_400_000
+    """Only exceptions with less than this much time to their deadline."""
 
 
 class Policy(Approved):
-    """One immutable version; a case pins it as `id@version` when it opens."""
+    """One immutable version; a case pins it as `id@version` when it opens.
+
+    What its fields promise together is judged by `promises.broken`.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+    """The file is called `id.vVERSION.yaml`; upstream may name the id as a hint."""
     version: Annotated[int, Field(ge=1)]
+    """A released version never changes: raise this instead."""
     about: Annotated[str, Field(min_length=1)]
+    """One sentence for people: which situation it is for."""
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)]
+    """The exception kinds that it is for."""
     applies: Applies = Applies()
+    """For which stores, and for how much time to the deadline, where upstream gives no hint."""
     mode: Mode = Mode.LIVE
+    """`shadow` plans and contacts nobody, `pilot` contacts some, `live` all."""
     pilot: Pilot = Pilot()
+    """Whom pilot mode contacts."""
     holdout_share_per_10000: Share = 0
+    """This share of customers gets what upstream would have done, for comparison."""
     gather_ms: Ms = 20_000
+    """Exceptions of one order that arrive within this are asked about in one message."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
-    # The least time to the deadline for which every step is promised whole.
+    """The escalation, in order."""
     promised_notice_ms: PositiveMs
+    """The least time to the deadline for which every step is promised whole."""
     timing: Timing = Timing()
+    """What a call and a write need."""
     default: Default = Default()
+    """What happens when nobody answers."""
     caps: Caps = Caps()
+    """How often one customer may be contacted."""
     quiet: Quiet = Quiet()
+    """When the telephone does not ring."""
     countries: Annotated[dict[str, Country], Field(min_length=1)]
+    """By ISO 3166 code of the delivery address; a country that is not listed is asked digitally only."""
     price: Price = Price()
+    """What a substitute may cost."""
     options: Options = Options()
+    """What is offered."""
     changes_until_picked: bool = True
+    """Whether a decision may be changed until the line is picked."""
     sms_ambiguous: SmsAmbiguous = SmsAmbiguous.NO_REPEAT
+    """Whether an SMS that may have left is repeated once the provider's list shows that it did not."""
     write_back: WriteBack = WriteBack()
+    """Patience with the OMS and with fulfilment."""
     evidence: Evidence
+    """What must be kept."""
     satisfaction: Satisfaction = Satisfaction()
+    """The one invitation after the delivery."""
     retention: Retention
+    """How long things are kept."""
     scripts: Annotated[dict[str, Script], Field(min_length=1)]
+    """The words, by locale such as `en-GB`; the first one serves every other locale."""
 
     @cached_property
     def key(self) -> str:
@@ -289,71 +336,6 @@ class Policy(Approved):
     def call_ms(self, attempts: int, spacing_ms: int) -> int:
         """How long a voice window with so many attempts is, without the queue."""
         return attempts * self.timing.ring_ms + (attempts - 1) * spacing_ms + self.timing.talk_ms
-
-    @model_validator(mode="after")
-    def _can_keep_its_promises(self) -> Self:
-        faults = [*self._faults_of_steps(), *self._faults_of_mode(), *self._faults_of_words()]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
-    def _faults_of_steps(self) -> list[str]:
-        faults = []
-        names = [step.name for step in self.steps]
-        if len(set(names)) < len(names):
-            faults.append("steps: a name stands twice: the escalation would loop")
-        voice = [index for index, step in enumerate(self.steps) if step.is_voice]
-        if len(voice) > 1:
-            faults.append(
-                "steps: more than one voice step: attempts belong into one, so that no call is repeated"
-            )
-        if voice and voice[0] != len(self.steps) - 1:
-            faults.append("steps: the voice step comes last")
-        if voice and not any(country.voice for country in self.countries.values()):
-            faults.append("steps: voice is allowed in no country: the call could never reach anybody")
-        if all(step.is_voice for step in self.steps) and not voice:
-            faults.append("steps: no step could ever reach anybody")
-        need_ms = self.gather_ms + self.timing.write_margin_ms
-        for step in self.steps:
-            need_ms += step.window_ms or self.call_ms(step.attempts_max or 1, step.spacing_ms)
-        if need_ms > self.promised_notice_ms:
-            what = "a call after the deadline" if voice else "an answer after the deadline"
-            faults.append(
-                f"promised_notice_ms: gathering, steps and write margin take {need_ms} ms, but only "
-                f"{self.promised_notice_ms} ms are promised: the plan promises {what}"
-            )
-        return faults
-
-    def _faults_of_mode(self) -> list[str]:
-        faults = []
-        if self.mode is Mode.UNKNOWN:
-            faults.append("mode: shadow, pilot or live")
-        if self.mode is Mode.PILOT and not self.pilot.stores:
-            faults.append("pilot.stores: pilot mode names no store")
-        if self.mode in (Mode.LIVE, Mode.PILOT):
-            if not self.is_approved:
-                faults.append(f"approved_by, approved_at: not approved, so it cannot go {self.mode}")
-            faults += [
-                f"scripts.{locale}: not approved, so it cannot go {self.mode}"
-                for locale, script in self.scripts.items()
-                if not script.is_approved
-            ]
-        exempt = {Kind.RECALLED, Kind.DRIVER_WAITING, Kind.AGE_CHECK_FAILED} & set(self.kinds)
-        if self.holdout_share_per_10000 and exempt:
-            faults.append("holdout_share_per_10000: never for recall, age checks or a waiting driver")
-        if self.applies.notice_from_ms >= self.applies.notice_below_ms:
-            faults.append("applies: notice_from_ms is not below notice_below_ms: no case could ever match")
-        return faults
-
-    def _faults_of_words(self) -> list[str]:
-        if self.voice_step is not None:
-            return []
-        return [
-            f"scripts.{locale}.texts.{purpose}: promises a call, but no step makes one"
-            for locale, script in self.scripts.items()
-            for purpose, text in script.texts.items()
-            if "{call_at}" in text
-        ]
 
     def script_for(self, locale: str) -> str:
         """`id@version/locale/version` of the words used for a customer of this locale."""

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from schemas.events import ExceptionRaised
+from state import promises
 from state.policy import Policy
 
 SHIPPED = Path(__file__).parent / "policies"
@@ -63,6 +64,9 @@ class _Loader(yaml.SafeLoader):
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key) for key, _ in node.value]
+    odd = [str(key) for key in keys if not isinstance(key, str)]
+    if odd:
+        raise yaml.constructor.ConstructorError(None, None, f"a key is a word: {odd[0]}", node.start_mark)
     twice = sorted({str(key) for key in keys if keys.count(key) > 1})
     if twice:
         raise yaml.constructor.ConstructorError(
@@ -93,7 +97,7 @@ def read(folder: Path) -> tuple[list[Policy], list[str]]:
     for path in paths:
         try:
             document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - derives from SafeLoader
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             faults.append(f"{path.name}: is no YAML: {error}")
             continue
         if isinstance(document, dict):
@@ -101,9 +105,12 @@ def read(folder: Path) -> tuple[list[Policy], list[str]]:
         else:
             faults.append(f"{path.name}: is no mapping of keys")
     policies: list[Policy] = []
+    extended = {str(document.get("extends")) for document in documents.values()}
     for stem, document in documents.items():
         # What only others extend has no id of its own.
         if "id" not in document:
+            if stem not in extended:
+                faults.append(f"{stem}.yaml: id: is missing, and nothing extends it")
             continue
         try:
             policies.append(_policy(stem, documents))
@@ -118,13 +125,31 @@ def read(folder: Path) -> tuple[list[Policy], list[str]]:
 
 def _policy(stem: str, documents: dict[str, dict[str, Any]]) -> Policy:
     merged = _extended(stem, documents, ())
+    key, wanted = "{id}@{version}", "{id}.v{version}"
+    names = {"id": merged.get("id"), "version": merged.get("version")}
+    faults = []
+    if stem != wanted.format(**names):
+        faults.append(f"holds {key.format(**names)}, so it must be called {wanted.format(**names)}.yaml")
     try:
         policy = Policy.model_validate(merged)
+        broken = promises.broken(policy)
     except ValidationError as error:
-        raise PolicyFaults(_worded(error)) from error
-    if stem != f"{policy.id}.v{policy.version}":
-        raise PolicyFaults([f"holds {policy.key}, so it must be called {policy.id}.v{policy.version}.yaml"])
+        faults += _worded(error)
+        held = _held(merged, {fault["loc"][0] for fault in error.errors()})
+        broken = promises.broken(Policy.model_construct(**held), held)
+    faults += [f"{path}: {what}" for path, what in broken]
+    if faults:
+        raise PolicyFaults(faults)
     return policy
+
+
+def _held(document: dict[str, Any], faulty: set[Any]) -> dict[str, Any]:
+    """The fields that are right by themselves, so that what they promise together is judged in the same go."""
+    sound: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in Policy.model_fields.items() if name not in faulty
+    }
+    part = create_model("Part", **sound).model_validate({n: v for n, v in document.items() if n in sound})
+    return {name: getattr(part, name) for name in sound}
 
 
 def _extended(stem: str, documents: dict[str, dict[str, Any]], chain: tuple[str, ...]) -> dict[str, Any]:
@@ -158,20 +183,34 @@ def _worded(error: ValidationError) -> list[str]:
 
 def digest(policy: Policy) -> str:
     """What a version says, whatever file it stands in."""
-    return hashlib.sha256(json.dumps(policy.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+    # Only what was written: a field that a later version adds, with a default, changes no released policy.
+    written = policy.model_dump(mode="json", exclude_unset=True)
+    return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
 
 
 def locked(folder: Path) -> dict[str, str]:
     """The digests of the released versions of a folder, empty where none are locked."""
     path = folder / LOCK_NAME
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        digests = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PolicyFaults([f"{LOCK_NAME}: is no JSON: {error}"]) from error
+    if not isinstance(digests, dict):
+        raise PolicyFaults([f"{LOCK_NAME}: is no mapping of versions to digests"])
+    return digests
 
 
 def _moved(folder: Path, policies: list[Policy]) -> list[str]:
     """A released version is pinned by open cases: it may neither change nor vanish."""
     digests = {policy.key: digest(policy) for policy in policies}
     faults = []
-    for key, released in locked(folder).items():
+    try:
+        lock = locked(folder)
+    except PolicyFaults as error:
+        return list(error.faults)
+    for key, released in lock.items():
         if key not in digests:
             faults.append(f"{key}: was released and is gone or faulty, but open cases may have pinned it")
         elif digests[key] != released:
