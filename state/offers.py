@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from schemas.commands import OfferedCase, OfferedOption, RefusedOption
 from schemas.events import ResponseReceived
-from schemas.facts import Content, Money, Option
+from schemas.facts import Chosen, Content, Money, Option
 from schemas.words import Channel, Group, OptionKind, Purpose, Responder, Signal
 from state.conversation import Case
 from state.gate import Pricing, Question, Verdict, judge
@@ -73,8 +73,8 @@ def admissible(turn: Turn, case: Case) -> tuple[list[Candidate], tuple[RefusedOp
 _rank_of = attrgetter("rank")
 
 
-def barred(turn: Turn, case: Case) -> tuple[str, ...]:
-    """Why what was decided may not be written any more: a block, or an allergen that became known since.
+def barred(turn: Turn, case: Case, chosen: tuple[Chosen, ...]) -> tuple[str, ...]:
+    """Why parts of a decision may not be written any more: a block, or an allergen that became known since.
 
     Reservations and slots count as they stood when it was decided: the decision has claimed them.
     """
@@ -83,7 +83,7 @@ def barred(turn: Turn, case: Case) -> tuple[str, ...]:
         return ()
     by_id = {option.option_id: option for option in case.exception.options}
     reasons: list[str] = []
-    for part in decision.chosen:
+    for part in chosen:
         asked = replace(question(turn, case, part.quantity), now=decision.decided_at)
         reasons += judge(by_id[part.option_id], asked).reasons if part.option_id in by_id else ()
     return tuple(reasons)

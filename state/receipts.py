@@ -21,7 +21,7 @@ from schemas.words import (
 from state import escalation
 from state.conversation import CallState, Case, Fulfilment, Proof, Task, Write
 from state.offers import admissible, barred
-from state.pricing import replacements, rescaled
+from state.pricing import delta_minor, replacements, rescaled
 from state.settlement import (
     Choice,
     apply_default,
@@ -44,6 +44,7 @@ from state.voices import SILENCED, opt_out
 
 # Suppressed for these reasons, a channel is not broken: it is the customer's or our own will.
 WILLED = frozenset({"cap", "quiet", "kill_switch", "too_late", "decided", "withdrawn"})
+APPLIED = frozenset({WriteBackOutcome.APPLIED, WriteBackOutcome.ALREADY_APPLIED})
 # What a customer is told whose later choice the OMS did not take, so that the earlier one stands.
 _REFUSALS = {
     WriteBackOutcome.LINE_CHANGED: "changes_not_possible",
@@ -202,7 +203,7 @@ def _repaired(turn: Turn, case: Case) -> None:
 
 def write_again(turn: Turn, case: Case) -> None:
     """The same update once more, unless the gate has closed meanwhile: what is unsafe is never written."""
-    if not barred(turn, case):
+    if not barred(turn, case, case.decision.chosen if case.decision is not None else ()):
         write_back(turn, case)
     elif not earlier_stands(turn, case, "not_available"):
         _reopen(turn, case)
@@ -215,7 +216,9 @@ def of_write_back(turn: Turn, event: WriteBackReceived) -> bool:
         return False
     if event.update_id != case.decision.decision_id:
         return _of_earlier_version(case, event)
-    if case.write is Write.VERIFIED:
+    applied = event.outcome in APPLIED
+    if case.write is Write.VERIFIED or not (applied or (case.write is Write.SENT and case.retry_at is None)):
+        # A repeat; only a late success is news for a write that was given up.
         return False
     conflict = _REFUSALS.get(event.outcome, "")
     if conflict and earlier_stands(turn, case, conflict):
@@ -251,8 +254,7 @@ def of_write_back(turn: Turn, event: WriteBackReceived) -> bool:
 
 def _of_earlier_version(case: Case, event: WriteBackReceived) -> bool:
     before = case.before
-    applied = event.outcome in (WriteBackOutcome.APPLIED, WriteBackOutcome.ALREADY_APPLIED)
-    if before is None or event.update_id != before.decision.decision_id or not applied:
+    if before is None or event.update_id != before.decision.decision_id or event.outcome not in APPLIED:
         return False
     if before.write is Write.VERIFIED:
         return False
@@ -294,14 +296,17 @@ def _line_changed(turn: Turn, case: Case, line_quantity: int | None) -> None:
     if short == 0:
         close(turn, case, CloseReason.WITHDRAWN)
         tell(turn, case, Purpose.WITHDRAWAL)
-    elif fewer:
-        settle(turn, case, _for_fewer(case, decision, short))
+        return
+    choice = _for_fewer(case, decision, short)
+    affordable = choice.absorbed_minor <= turn.policy_of(case).price.absorb_max_minor
+    if fewer and affordable and not barred(turn, case, choice.chosen):
+        settle(turn, case, choice)
     else:
         _reopen(turn, case)
 
 
 def _for_fewer(case: Case, decision: Decision, short: int) -> Choice:
-    """The same options, as far as there are pieces left to replace."""
+    """The same options, as far as there are pieces left to replace, for no more than what was agreed to."""
     by_id = {option.option_id: option for option in case.exception.options}
     chosen: list[Chosen] = []
     left = short
@@ -313,6 +318,8 @@ def _for_fewer(case: Case, decision: Decision, short: int) -> Choice:
             chosen.append(Chosen(option_id=part.option_id, quantity=units, components=components))
             left -= units
     line = case.exception.line
+    # Part of a piece is a whole one, so that fewer may cost more apiece: the difference is ours.
+    dearer_minor = delta_minor(tuple(chosen), line, left, 0)
     return Choice(
         resolution=decision.resolution if chosen else Resolution.REFUNDED,
         keep_quantity=line.quantity_available if line is not None else 0,
@@ -320,19 +327,17 @@ def _for_fewer(case: Case, decision: Decision, short: int) -> Choice:
         refund_quantity=left,
         actor=decision.actor,
         channel=decision.channel,
-        absorbed_minor=_absorbed_minor(case, decision, chosen),
+        absorbed_minor=max(dearer_minor - _agreed_minor(decision), 0),
         readback=decision.readback,
         response_id=decision.response_id,
     )
 
 
-def _absorbed_minor(case: Case, decision: Decision, chosen: list[Chosen]) -> int:
-    """What was given at the old price stays so: the difference is ours for the fewer pieces as well."""
-    line = case.exception.line
-    if decision.absorbed is None or line is None:
+def _agreed_minor(decision: Decision) -> int:
+    """By how much a decision raised the order's total."""
+    if decision.price_before is None or decision.price_after is None:
         return 0
-    paid = sum(part.pieces * part.unit_price.minor for choice in chosen for part in choice.components)
-    return max(paid - sum(choice.quantity for choice in chosen) * line.unit_price.minor, 0)
+    return max(decision.price_after.minor - decision.price_before.minor, 0)
 
 
 def _reopen(turn: Turn, case: Case) -> None:

@@ -6,6 +6,7 @@ from schemas.words import CaseState
 from state.conversation import Conversation
 from state.encoding import encode
 from state.rules import Rules
+from state.turn import QuarantineRecord
 from tests.properties.seen import law
 
 # A record may grow with what upstream raises, and hardly with anything else.
@@ -44,6 +45,14 @@ def a_deadline_lives(record: Conversation, rules: Rules) -> None:
 def early_timers_do_nothing(before: Conversation, after: Conversation, effects: list[object]) -> None:
     """I6: a deadline that is not due yet moves nothing."""
     law(not effects and encode(after) == encode(before), "no timer fires early (I6)", effects)
+
+
+def repeats_do_nothing(
+    before: Conversation, event: object, after: Conversation, effects: list[object]
+) -> None:
+    """At-least-once delivery is normal: the second time nothing is asked of anybody."""
+    asked = [effect for effect in effects if not isinstance(effect, QuarantineRecord)]
+    law(not asked and encode(after) == encode(before), "a repeat does nothing", event, asked)
 
 
 def fits(record: Conversation) -> None:

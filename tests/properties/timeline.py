@@ -15,7 +15,7 @@ from state.encoding import decode, encode
 from state.rules import Conditions, Rules, fold
 from state.shelf import Shelf
 from tests.builders import NOON
-from tests.properties.laws_of_time import early_timers_do_nothing
+from tests.properties.laws_of_time import early_timers_do_nothing, repeats_do_nothing
 from tests.properties.seen import Books, Step, law
 from tests.properties.watch import check
 
@@ -84,6 +84,8 @@ class Timeline:
         self.effects += [(order_id, effect) for effect in effects]
         if after is not None:
             self.records[order_id] = after
+            if not isinstance(event, Deadline):
+                repeats_do_nothing(after, event, *decide(after, event, self.now, self.rules))
             if after.due_at is not None and after.due_at > self.now:
                 early = decide(after, Deadline(after.due_at, after.due_version), self.now, self.rules)
                 early_timers_do_nothing(after, *early)
