@@ -1,4 +1,4 @@
-"""The same laws under a state machine that looks before it leaps: receipts for what was sent, answers to what is open."""
+"""The same laws under a machine that looks before it leaps: receipts for what was sent, answers to what is open."""
 
 import os
 
