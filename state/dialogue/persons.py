@@ -7,7 +7,7 @@ from state.dialogue.events import LinkWanted, MessageLeft, NotThem, Screened
 from state.dialogue.moves import Cause
 from state.dialogue.session import Stage
 from state.dialogue.turn import Turn
-from state.understand import Reading
+from state.understand import Reading, confirms
 from state.understand.cues import letters, party, refuses, screens, speaking
 from state.understand.words import words
 
@@ -61,7 +61,7 @@ def person(turn: Turn, text: str, reading: Reading) -> None:
     elif reading.intent in ("wrong_person", "decline"):
         turn.move(Cause.SOMEBODY_ELSE, failures=0)
         turn.say("who_else")
-    elif reading.intent == "accept" or speaking(text, locale) or _says_name(turn, text):
+    elif confirms(text, (), None, locale) == "yes" or speaking(text, locale) or _says_name(turn, text):
         right_person(turn)
     else:
         misunderstood(turn, "sorry")

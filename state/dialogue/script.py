@@ -75,6 +75,11 @@ PROMPTS: Mapping[str, Prompt] = {
     "option": _prompt(
         "{n}: {name}, {size}, for {price}; new total {total}.", may="size note", must="n name price total"
     ),
+    "option_each": _prompt(
+        "{n}: {name}, {size}, for {price} each; new total {total}.",
+        may="size note",
+        must="n name price total",
+    ),
     "option_plain": _prompt("{n}: {name}.", may="note", must="n name"),
     "one_option_hint": _prompt("Shall I take it? Say yes, or press 1."),
     "options_hint": _prompt("Say or press the number."),

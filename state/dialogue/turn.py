@@ -135,7 +135,7 @@ class Turn:
             return self.text("option_plain", n=n, name=option.name, note=option.note)
         currency = self.session.line.currency
         return self.text(
-            "option",
+            "option" if self.session.line.quantity == 1 else "option_each",
             n=n,
             name=option.name,
             size=option.size,
