@@ -58,9 +58,10 @@ FULL = Size(
 QUICK = Size(
     1, 20_000, (2_000, 5_000), {"quix": 3_000, "stock_faust": 3_000}, 1, 2, 5_000, 0.5, (1_000, 50_000)
 )
-STEADY_PEERS = ("raw", "kafka_streams", "kafka_streams_linger5", "quix", "stock_faust", "ledger_loop", OURS)
-LATENCY_PEERS = ("raw", "kafka_streams", "kafka_streams_linger5", "quix", "stock_faust", "ledger_loop", OURS)
+ALL_PEERS = ("raw", "kafka_streams", "kafka_streams_linger5", "quix", "stock_faust", "ledger_loop", OURS)
 STATES_PEERS = ("kafka_streams", OURS)
+BESIDE = ("raw", "kafka_streams_linger5", "ledger_loop")
+"""Shown for orientation, in the first round only: no figure is made of them."""
 
 
 class Bench:
@@ -99,7 +100,7 @@ class Bench:
             full = self._input(f"live-{live}", size.events, live)
             label = f"{live // 1000}k"
             # The peers that never come near are compared once, at the first number of live cases.
-            names = STEADY_PEERS if live == first else STATES_PEERS
+            names = ALL_PEERS if live == first else STATES_PEERS
             for number in range(size.rounds):
                 for peer in self._peers(names, number):
                     topic, total, right = slow.get(peer.name, full)
@@ -122,7 +123,7 @@ class Bench:
     def _latency(self) -> None:
         size = self._size
         for number in range(size.rounds):
-            for peer in self._peers(LATENCY_PEERS, number):
+            for peer in self._peers(ALL_PEERS, number):
                 found = latency.measure(
                     peer,
                     self._broker,
@@ -180,7 +181,11 @@ class Bench:
 
     def _peers(self, names: tuple[str, ...], turn: int) -> list[Peer]:
         """Those asked for, beginning with another one each round."""
-        chosen = [PEERS[name] for name in names if self._chosen is None or name in self._chosen]
+        chosen = [
+            PEERS[name]
+            for name in names
+            if (self._chosen is None or name in self._chosen) and (turn == 0 or name not in BESIDE)
+        ]
         return _turned(chosen, turn)
 
     def _app(self, peer: Peer) -> str:
