@@ -13,6 +13,7 @@ from rocksdict import (
     Options,
     Rdict,
     WriteBatch,
+    WriteBufferManager,
 )
 
 STATES, DEADLINES, NOTES = "states", "deadlines", "notes"
@@ -52,10 +53,14 @@ def named(error: Exception) -> StoreFailure:
 
 
 class BlockCache:
-    """One read cache that all databases of a process share, so that memory is bounded once."""
+    """One read cache and one allowance for unflushed writes that all databases of a process share.
 
-    def __init__(self, capacity_bytes: int) -> None:
+    So memory is bounded once, however many partitions the process owns.
+    """
+
+    def __init__(self, capacity_bytes: int, unflushed_bytes: int = 32 << 20) -> None:
         self.shared = Cache(capacity_bytes)
+        self.unflushed = WriteBufferManager(unflushed_bytes, allow_stall=False)
 
 
 def _options(cache: BlockCache, *, write_buffer_bytes: int) -> Options:
@@ -63,6 +68,7 @@ def _options(cache: BlockCache, *, write_buffer_bytes: int) -> Options:
     options.create_if_missing(True)
     options.create_missing_column_families(True)
     options.set_write_buffer_size(write_buffer_bytes)
+    options.set_write_buffer_manager(cache.unflushed)
     options.set_compression_type(DBCompressionType.lz4())
     # Two background threads for all: many partitions share few cores.
     options.set_max_background_jobs(2)

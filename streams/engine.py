@@ -46,8 +46,8 @@ class LedgerEngine:
         """Assigned and restored, as Faust says."""
         cache = BlockCache(settings.block_cache_mb << 20)
 
-        def make(partition: int, tally: Tally) -> Ledger[Any, Any, Any]:
-            return Ledger(core, settings.ledger(partition), clock, cache, failpoints, tally)
+        def make(partition: int, owned: int, tally: Tally) -> Ledger[Any, Any, Any]:
+            return Ledger(core, settings.ledger(partition, owned), clock, cache, failpoints, tally)
 
         self.lanes = Lanes(make, Ends(settings.client, settings.source), clock, self.stop)
 

@@ -143,12 +143,12 @@ class Lane:
 class Lanes:
     """Takes partitions over and releases them as the group decides.
 
-    `make(partition, tally)` builds a ledger; `stop(failure)` ends the process.
+    `make(partition, owned, tally)` builds one of `owned` ledgers; `stop(failure)` ends the process.
     """
 
     def __init__(
         self,
-        make: Callable[[int, Tally], AnyLedger],
+        make: Callable[[int, int, Tally], AnyLedger],
         ends: Ends,
         clock: Clock,
         stop: Callable[[BaseException], None],
@@ -169,9 +169,11 @@ class Lanes:
         async with self._one_at_a_time:
             await self._close_all()
             self.given_up.clear()
-            for partition in partitions:
+            owned = list(partitions)
+            for partition in owned:
                 tally = self.tallies.setdefault(partition, Tally())
-                self.lanes[partition] = Lane(self._make(partition, tally), self._ends, self._clock)
+                ledger = self._make(partition, len(owned), tally)
+                self.lanes[partition] = Lane(ledger, self._ends, self._clock)
             lanes = list(self.lanes.values())
             opened = await asyncio.gather(*(lane.open() for lane in lanes), return_exceptions=True)
             for lane, failure in zip(lanes, opened, strict=True):

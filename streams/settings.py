@@ -67,8 +67,8 @@ class WorkerSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = 8080
     block_cache_mb: int = 64
-    states_in_memory_max: int = 20_000
-    """For each partition."""
+    states_in_memory_max: int = 40_000
+    """Decoded conversations that the process keeps at hand; its partitions share them."""
     step_patience_s: float = Field(default=120.0, gt=0)
     """A step that takes longer makes the process not live."""
     test_switch: bool = False
@@ -86,7 +86,8 @@ class WorkerSettings(BaseSettings):
     def client(self) -> dict[str, str]:
         return {"bootstrap.servers": self.broker}
 
-    def ledger(self, partition: int) -> LedgerSettings:
+    def ledger(self, partition: int, owned: int) -> LedgerSettings:
+        """One of `owned` partitions' settings."""
         return LedgerSettings(
             app=self.app,
             partition=partition,
@@ -97,5 +98,5 @@ class WorkerSettings(BaseSettings):
             batches=self.batches,
             quarantine=self.quarantine,
             partitions=self.partitions,
-            states_in_memory_max=self.states_in_memory_max,
+            states_in_memory_max=self.states_in_memory_max // owned,
         )

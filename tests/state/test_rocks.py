@@ -130,3 +130,18 @@ def test_a_wiped_folder_begins_anew_and_a_missing_one_is_no_fault(tmp_path: Path
     store = opened(tmp_path / "db")
     assert list(store.all_states()) == []
     store.close()
+
+
+def test_what_is_not_flushed_yet_is_bounded_for_all_databases_together(tmp_path: Path) -> None:
+    cache = BlockCache(1 << 20, unflushed_bytes=8 << 20)
+    stores = [Store(tmp_path / str(n), cache) for n in range(4)]
+    for number in range(200):
+        for store in stores:
+            changes = store.changes()
+            for n in range(100):
+                changes.put_state(b"%d-%d" % (number, n), b"x" * 1_000)
+            store.apply(changes)
+    written_bytes = 200 * 100 * 1_000 * len(stores)
+    assert 0 < cache.unflushed.get_usage() < 24 << 20 < written_bytes
+    for store in stores:
+        store.close()
