@@ -1,51 +1,24 @@
-"""The intake's Faust app: one agent for each of upstream's topics, all admitting what arrives."""
+"""Intake on Kafka: what each of upstream's topics delivers is admitted to `case.events.v1`, or quarantined."""
 
-import asyncio
-import logging
-import os
 from collections.abc import Iterable
 from typing import Any
 
-import faust
 import psycopg
 import stamina
 from confluent_kafka import KafkaException, Producer
 
-from connectors.intake import SOURCES, Admitted, Intake
+from connectors.intake import Admitted, Intake
 from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.errors import Malformed
-from streams import seam
-from streams.assignor import CompleteAssignor
 from streams.core import Batch, Record
-from streams.delivery import GroupEngine, PassedThrough, batches
 from streams.quarantine import Origin, of_record
 
-log = logging.getLogger(__name__)
-
-EXIT_STOPPED = 70
 FLUSH_S = 30.0
-# How long a killed process's partitions wait for the next one.
-SESSION_TIMEOUT_S = 10.0
 
 
 class Undelivered(Exception):
     """Kafka did not acknowledge what was handed to it: nothing is acknowledged upstream either."""
-
-
-class IntakeEngine(GroupEngine):
-    """Progress is the group's; a failure ends the process, and the next one reads the same records again."""
-
-    def stop(self, failure: BaseException) -> None:
-        log.critical("stopping: %s: %s", type(failure).__name__, failure, exc_info=failure)
-        logging.shutdown()
-        os._exit(EXIT_STOPPED)
-
-
-class IntakeApp(faust.App):
-    """A Faust app that knows its engine, which the transport and the assignor ask."""
-
-    engine: IntakeEngine
 
 
 class Admission:
@@ -65,7 +38,7 @@ class Admission:
         self._partitions, self._quarantine, self._version = partitions, quarantine, version
 
     @stamina.retry(on=(psycopg.OperationalError, Undelivered), attempts=10, timeout=120.0, wait_max=10.0)
-    def take(self, topic: Topic, partition: int, batch: Batch) -> None:
+    def take(self, topic: str, partition: int, batch: Batch) -> None:
         """All of a batch, in its order; at least once. A database that is away is waited for."""
         failures: list[str] = []
 
@@ -75,7 +48,7 @@ class Admission:
 
         for record in batch.records:
             try:
-                admitted = self._intake.admit(topic, record.value)
+                admitted = self._intake.admit(Topic(topic), record.value)
             except Malformed as malformed:
                 rejected = of_record(record, Origin(topic, partition), malformed.reasons, self._version)
                 self._produce(self._quarantine, rejected.key, rejected.value, rejected.headers, delivered)
@@ -122,33 +95,3 @@ def producer(client: dict[str, str]) -> Producer:
     return Producer(
         client | {"enable.idempotence": "true", "partitioner": "murmur2_random", "linger.ms": "5"}
     )
-
-
-def build(admission: Admission, *, app_id: str, broker: str) -> IntakeApp:
-    """The app, ready to be run by a `faust.Worker`."""
-    seam.register()
-    brokers = broker.split(",")
-    app = IntakeApp(
-        app_id,
-        broker_consumer=[f"{seam.SCHEME}://{address}" for address in brokers],
-        broker_producer=[f"kafka://{address}" for address in brokers],
-        PartitionAssignor=CompleteAssignor,
-        broker_session_timeout=SESSION_TIMEOUT_S,
-        broker_heartbeat_interval=SESSION_TIMEOUT_S / 5,
-        broker_request_timeout=90.0,
-        **seam.app_settings(),
-    )
-    app.engine = IntakeEngine()
-    for topic in SOURCES:
-        _agent(app, topic, admission)
-    return app
-
-
-def _agent(app: IntakeApp, topic: Topic, admission: Admission) -> None:
-    @app.agent(app.topic(topic.value, schema=PassedThrough()), name=f"admit-{topic}")
-    async def admit(stream: Any) -> None:
-        try:
-            async for tp, batch in batches(stream, app.engine):
-                await asyncio.to_thread(admission.take, topic, tp.partition, batch)
-        except Exception as failure:  # noqa: BLE001 - whatever it is, nothing may be acknowledged after it
-            app.engine.stop(failure)

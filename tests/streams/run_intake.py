@@ -7,11 +7,12 @@ import faust
 from psycopg_pool import ConnectionPool
 
 from connectors.clock import SystemClock
-from connectors.intake import Intake
+from connectors.intake import SOURCES, Intake
 from connectors.vault import Vault
 from schemas.codec import Codec
 from schemas.registry import LockedRegistry
-from streams.intake import Admission, build, producer
+from streams.group_app import build
+from streams.intake import Admission, producer
 
 if __name__ == "__main__":
     codec, clock = Codec(LockedRegistry()), SystemClock()
@@ -22,5 +23,6 @@ if __name__ == "__main__":
     admission = Admission(
         intake, codec, producer(client), partitions=2, quarantine="case.quarantine.v1", version="test"
     )
-    app = build(admission, app_id="saveline-intake", broker=os.environ["BROKER"])
+    handlers = {topic.value: admission.take for topic in SOURCES}
+    app = build("saveline-intake", os.environ["BROKER"], handlers)
     faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
