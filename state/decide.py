@@ -223,7 +223,7 @@ def _opens(turn: Turn, event: ExceptionAccepted) -> bool:
     if not any(case.is_open for case in conversation.cases):
         escalation.begin_afresh(conversation)
     case = Case(
-        exception=_caught_up(conversation, exception),
+        exception=_without_recalled(_caught_up(conversation, exception)),
         policy=policy.key,
         opened_at=turn.now,
         mode=_mode(policy, exception, event.facts),
@@ -368,10 +368,18 @@ def _amends(turn: Turn, event: ExceptionAmended) -> bool:
     return True
 
 
+def _without_recalled(exception: ExceptionRaised) -> ExceptionRaised:
+    """Of what was recalled, nothing may be kept, however many pieces lie there."""
+    line = exception.line
+    if exception.kind is not Kind.RECALLED or line is None or line.quantity_available == 0:
+        return exception
+    return msgspec.structs.replace(exception, line=msgspec.structs.replace(line, quantity_available=0))
+
+
 def _amended(old: ExceptionRaised, event: ExceptionAmended) -> ExceptionRaised:
     """The exception with its newer facts; a field that is not given stays as it was."""
     line, options = old.line, old.options
-    if line is not None and event.quantity_available is not None:
+    if line is not None and event.quantity_available is not None and old.kind is not Kind.RECALLED:
         available = min(event.quantity_available, line.quantity_ordered)
         old_short = line.quantity_ordered - line.quantity_available
         options = rescaled(options, old_short, line.quantity_ordered - available)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from schemas.commands import OrderUpdate
 from schemas.words import Actor, Channel, CloseReason, Kind, Purpose, Resolution, WriteBackOutcome
-from tests.builders import NOON, a_customer, an_exception, an_option
+from tests.builders import NOON, a_customer, a_line, an_exception, an_option
 from tests.scenarios.world import World
 
 DIGITAL = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
@@ -133,3 +133,11 @@ def test_a_recall_withdrawn_too_late_does_not_bring_the_product_back():
     world.expect_decision(Resolution.REFUNDED)
     world.fast_forward(hours=1)
     assert world.case().close_reason is CloseReason.DONE
+
+
+def test_of_a_recalled_product_no_piece_is_kept_although_all_of_them_lie_there():
+    world = World()
+    world.exception(a_recall(line=a_line(quantity_ordered=3, quantity_available=3)))
+    world.expect_decision(Resolution.REFUNDED, keep_quantity=0, refund_quantity=3)
+    world.amended(revision=1, quantity_available=3)
+    world.expect_decision(Resolution.REFUNDED, keep_quantity=0, refund_quantity=3)

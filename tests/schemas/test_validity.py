@@ -426,3 +426,8 @@ def test_a_fact_from_the_future_is_premature_beyond_a_small_skew():
     (found,) = premature(NOON + timedelta(minutes=11), NOON)
     assert found == "occurred_at: is premature: 0:11:00 ahead of us; upstream must set its clock"
     assert premature(datetime(2020, 1, 1, tzinfo=UTC), NOON) == []
+
+
+def test_a_recall_may_come_while_every_piece_still_lies_there():
+    line = a_line(quantity_ordered=2, quantity_available=2)
+    assert faults(an_exception(kind=Kind.RECALLED, line=line)) == []
