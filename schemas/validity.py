@@ -181,7 +181,11 @@ def _line(found: Faults, line: Line, kind: Kind, currency: str) -> None:
     if line.quantity_available > line.quantity_ordered:
         wrong = f"is {line.quantity_available}, more than the {line.quantity_ordered} ordered"
         found.add("line.quantity_available", wrong, "send how many of the ordered pieces there are")
-    elif kind in LINE_KINDS and kind is not Kind.RECALLED and 0 < line.quantity_ordered == line.quantity_available:
+    elif (
+        kind in LINE_KINDS
+        and kind is not Kind.RECALLED
+        and 0 < line.quantity_ordered == line.quantity_available
+    ):
         found.add("line.quantity_available", "leaves nothing short", "raise no exception, or withdraw it")
     if line.price_kind is PriceKind.UNKNOWN:
         wrong = "is a word that this version does not know"
