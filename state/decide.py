@@ -41,6 +41,7 @@ from schemas.words import (
     CaseState,
     CloseReason,
     HoldState,
+    Kind,
     Mode,
     WithdrawalReason,
 )
