@@ -133,6 +133,14 @@ class Rig:
             consumer.close()
         raise AssertionError(f"{name} has no end")
 
+    def end(self, name: str, partition: int) -> int:
+        """The offset that comes next."""
+        consumer = Consumer({**self.client, "group.id": f"{self.app}-test"})
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(self.topic(name), partition), timeout=10)[1]
+        finally:
+            consumer.close()
+
     def said(self) -> list[Said]:
         decoder = msgspec.json.Decoder(Said)
         return [decoder.decode(message.value()) for message in self.read("commands")]

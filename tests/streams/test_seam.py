@@ -3,10 +3,13 @@
 Then read the new source of what changed, see whether `streams/seam.py` still fits, and renew its digest.
 """
 
+import asyncio
 import hashlib
 import inspect
+from collections import defaultdict
 from collections.abc import Callable
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import faust
@@ -19,8 +22,10 @@ from faust.stores.base import Store
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as stock
+from faust.types import TP
 
 from streams import seam, store
+from streams.delivery import GroupEngine
 from streams.settings import WorkerSettings
 from streams.worker import build
 from tests.streams.job import Job
@@ -65,6 +70,56 @@ def digest(function: Callable[..., Any]) -> str:
 @pytest.mark.parametrize("function", HELD, ids=lambda function: function.__qualname__)
 def test_what_the_seam_holds_on_to_is_unchanged(function: Callable[..., Any]) -> None:
     assert digest(function) == HELD[function], f"{function.__qualname__} moved: read it again"
+
+
+class Gate:
+    """A consumer between its parts, without a broker: one partition with one record to deliver."""
+
+    def __init__(self, *, actives_ready: bool, rebalancing: bool = False, flow_active: bool = True) -> None:
+        tp = TP("source", 0)
+        self.asked = 0
+        consumer = self.consumer = seam.Consumer.__new__(seam.Consumer)
+        tables = SimpleNamespace(actives_ready=actives_ready, changelog_topics=set())
+        consumer.app = SimpleNamespace(tables=tables, rebalancing=rebalancing, consumer_generation_id=1)
+        consumer.flow_active = flow_active
+        consumer._active_partitions = {tp}
+        consumer._engine = GroupEngine()
+        consumer._outstanding = defaultdict(int)
+        consumer._after = {}
+        consumer._read_offset = {}
+        consumer._thread = SimpleNamespace(getmany=self.getmany)
+        consumer.sleep = asyncio.sleep
+
+    async def getmany(self, wanted: set[TP], timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109 -- aiokafka's
+        self.asked += 1
+        record = SimpleNamespace(offset=7, timestamp=1, timestamp_type=1, key=b"k", value=b"v", headers=())
+        return {tp: [record] for tp in wanted}
+
+    def delivered(self) -> list[Any]:
+        async def all_of_them() -> list[Any]:
+            return [message async for _, message in self.consumer.getmany(0.01)]
+
+        return asyncio.run(all_of_them())
+
+
+def test_deliveries_pass_the_open_gate_and_say_where_they_start() -> None:
+    (message,) = Gate(actives_ready=True).delivered()
+    assert (message.value.starts_after, message.value.records[0].offset, message.offset) == (-1, 7, 7)
+
+
+def nothing_passes_a_closed_gate() -> None:
+    """Between Faust's seek and its clearing of the queues, a delivery would vanish and be committed over."""
+    for closed in (
+        Gate(actives_ready=False),
+        Gate(actives_ready=True, rebalancing=True),
+        Gate(actives_ready=True, flow_active=False),
+    ):
+        assert closed.delivered() == []
+        assert closed.asked == 0
+
+
+def test_nothing_passes_a_closed_gate() -> None:
+    nothing_passes_a_closed_gate()
 
 
 def test_the_pinned_versions_are_the_ones_that_were_read() -> None:

@@ -1,14 +1,25 @@
 """The worker process on a real broker: Faust around the ledgers."""
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 
+from streams.outcomes import Gap
 from tests.streams.job import Event
 from tests.streams.processes import Worker
 from tests.streams.rig import Rig, until
+from tests.streams.test_crashes import assert_sound
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
 
@@ -34,3 +45,106 @@ def test_a_worker_decides_fires_deadlines_and_becomes_quiescent(rig: Rig, worker
     assert "saveline_engine_deadlines_fired_total" in metrics
     assert worker.ask("/livez")[0] == 200
     assert worker.end(signal.SIGTERM) == 0
+
+
+# Each of these is also run against a mutant that it has to catch (`tests/mutants/test_engine_mutants.py`).
+
+
+def reads_on_after_its_progress(rig: Rig, mutants: str = "") -> None:
+    first = Worker(rig, "0", static=False).start().wait_until_ready()
+    rig.send(*(Event(f"case-{number}", 1) for number in range(10)))
+    until(lambda: len(rig.said()) == 10, "the first ten")
+    assert first.end(signal.SIGTERM) == 0
+    rig.send(*(Event(f"case-{number}", 2) for number in range(10)))
+    group_says(rig, [rig.end("source", partition) for partition in range(rig.partitions)])
+    second = Worker(rig, "0", static=False, MUTANTS=mutants).start()
+    try:
+        until(lambda: len(rig.said()) == 20 or not second.running, "the other ten")
+        assert len(rig.said()) == 20, second.last_lines()
+        until(second.quiescent, "quiescent")
+        assert_sound(rig)
+    finally:
+        second.end()
+
+
+def group_says(rig: Rig, offsets: list[int]) -> None:
+    """Set the group's committed offsets, which takes until its last member is gone."""
+    places = [
+        TopicPartition(rig.topic("source"), partition, offset) for partition, offset in enumerate(offsets)
+    ]
+    admin = AdminClient(rig.client)
+
+    def accepted() -> bool:
+        request = ConsumerGroupTopicPartitions(rig.app, places)
+        try:
+            done = admin.alter_consumer_group_offsets([request])[rig.app].result(30)
+        except KafkaException:
+            return False
+        return all(place.error is None for place in done.topic_partitions)
+
+    until(accepted, "the group's offsets")
+
+
+def test_a_worker_reads_on_after_its_progress_whatever_the_group_committed(rig: Rig) -> None:
+    reads_on_after_its_progress(rig)
+
+
+def acknowledges_after_the_commit(rig: Rig, mutants: str = "") -> None:
+    worker = Worker(rig, "0", MUTANTS=mutants).start().wait_until_ready()
+    try:
+        for partition in range(rig.partitions):
+            worker.arm("before_commit", "delay", match={"partition": str(partition)}, delay_ms=8_000)
+        rig.send(*(Event(f"case-{number}", 1) for number in range(20)))
+        until(lambda: len(rig.read("commands", isolation="read_uncommitted")) == 20, "the open transactions")
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            assert committed(rig) == [OFFSET_INVALID] * rig.partitions, "acknowledged before the commit"
+            time.sleep(0.2)
+        ends = [rig.end("source", partition) for partition in range(rig.partitions)]
+        until(lambda: committed(rig) == ends, "the lag is gone")
+    finally:
+        worker.end()
+
+
+def committed(rig: Rig) -> list[int]:
+    consumer = Consumer({**rig.client, "group.id": rig.app})
+    try:
+        topic = rig.topic("source")
+        places = [TopicPartition(topic, partition) for partition in range(rig.partitions)]
+        return [place.offset for place in consumer.committed(places, timeout=10)]
+    finally:
+        consumer.close()
+
+
+def test_the_group_hears_of_records_only_after_their_transaction(rig: Rig) -> None:
+    acknowledges_after_the_commit(rig)
+
+
+def stops_rather_than_skips(rig: Rig, mutants: str = "") -> None:
+    worker = Worker(rig, "0", static=False, LOSE_DELIVERY="2", MUTANTS=mutants).start().wait_until_ready()
+    try:
+        for number in range(2):
+            rig.send(Event("case", number))
+            until(lambda: rig.end("source", 0) + rig.end("source", 1) == number + 1)  # noqa: B023 -- called at once
+            if number == 0:
+                until(lambda: len(rig.said()) == 1, "the first event")
+        # The second delivery is lost on its way; the third tells.
+        until(lambda: committed(rig) != [OFFSET_INVALID] * 2, "the first acknowledgement")
+        rig.send(Event("case", 2))
+        until(lambda: not worker.running or len(rig.said()) == 2, "the third delivery")
+        assert worker.process is not None
+        assert not worker.running, "records were skipped"
+        assert worker.process.wait(10) == Gap.exit_code
+    finally:
+        worker.end()
+    again = Worker(rig, "0", static=False).start()
+    try:
+        until(lambda: len(rig.said()) == 3, "all three")
+        until(again.quiescent, "quiescent")
+        assert_sound(rig)
+    finally:
+        again.end()
+
+
+def test_a_worker_stops_rather_than_skips_and_then_reads_again(rig: Rig) -> None:
+    stops_rather_than_skips(rig)

@@ -1,0 +1,20 @@
+"""Loses a delivery between the transport and the agent, as Faust does when it clears its queues."""
+
+from typing import Any
+
+from streams import seam
+
+
+def lose(number: int) -> None:
+    """The delivery of that number (from 1) is taken from the transport and never seen again."""
+    counted = 0
+    deliver = seam.Consumer.getmany
+
+    async def getmany(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 -- Faust's signature
+        nonlocal counted
+        async for tp, message in deliver(self, timeout):
+            counted += 1
+            if counted != number:
+                yield tp, message
+
+    seam.Consumer.getmany = getmany
