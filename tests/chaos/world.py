@@ -1,0 +1,167 @@
+"""What engine chaos happens to: supervised workers, a steady trickle of events, and a watch over the pauses."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from tests.streams.job import Event
+from tests.streams.processes import Worker
+from tests.streams.rig import Rig
+
+SESSION_S = 6.0
+
+
+class Supervisor:
+    """Starts a worker again whenever it ends, as a cluster would, unless it is told to let it rest."""
+
+    def __init__(self, rig: Rig, names: list[str]) -> None:
+        self.workers = {name: Worker(rig, name, session_s=SESSION_S) for name in names}
+        self.codes: list[int] = []
+        """The exit codes of workers that ended."""
+        self._stopped = threading.Event()
+        self._resting: set[str] = set()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        for worker in self.workers.values():
+            worker.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+        for worker in self.workers.values():
+            worker.end()
+
+    @contextlib.contextmanager
+    def resting(self, name: str) -> Any:
+        """Whatever happens to this worker inside, it is started only afterwards."""
+        with self._lock:
+            self._resting.add(name)
+        try:
+            yield self.workers[name]
+        finally:
+            with self._lock:
+                self._resting.discard(name)
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(0.1):
+            with self._lock:
+                for name, worker in self.workers.items():
+                    if not worker.running and name not in self._resting and worker.process is not None:
+                        self.codes.append(worker.process.returncode)
+                        worker.start()
+
+
+class Trickle:
+    """Sends events to every partition all the time, from a seed: steps, waits, ends, poison and garbage."""
+
+    def __init__(self, rig: Rig, per_second: int, seed: int) -> None:
+        self.sent = 0
+        self._rig = rig
+        self._pause_s = 1 / per_second
+        self._chance = random.Random(seed)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._producer = Producer(
+            {
+                **rig.client,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "linger.ms": 0,
+                "delivery.timeout.ms": 120_000,
+            }
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when the broker has everything."""
+        self._stopped.set()
+        self._thread.join()
+        assert self._producer.flush(120) == 0
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._pause_s):
+            key, value = self._next()
+            self._producer.produce(self._rig.topic("source"), value, key)
+            self._producer.poll(0)
+            self.sent += 1
+
+    def _next(self) -> tuple[bytes, bytes]:
+        chance, number = self._chance, self.sent
+        name = f"case-{chance.randrange(200)}"
+        draw = chance.random()
+        if draw < 0.01:
+            return name.encode(), b"\xffgarbage %d" % number
+        kind, wait_ms = "step", chance.choice((0, 0, 200, 1_000, 3_000, 8_000))
+        if draw < 0.02:
+            kind = "poison"
+        elif draw < 0.03:
+            kind, wait_ms = "bomb", 300
+        elif draw < 0.08:
+            kind, wait_ms = "finish", 500
+        elif draw < 0.09:
+            return b"*%d" % number, msgspec.json.encode(Event("*", number, "switch", chance.randrange(2)))
+        elif draw < 0.12:
+            # A repeat of something recent, if that case has seen it.
+            number = max(0, number - chance.randrange(300))
+        return name.encode(), msgspec.json.encode(Event(name, number, kind, wait_ms))
+
+
+class Pauses:
+    """Notes when each partition committed last, and its longest pauses."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.last_s = dict.fromkeys(range(rig.partitions), time.monotonic())
+        self.longest_s: dict[int, float] = dict.fromkeys(self.last_s, 0.0)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(rig,), daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self, rig: Rig) -> None:
+        consumer = Consumer(
+            {
+                **rig.client,
+                "group.id": "pauses",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+            }
+        )
+        consumer.assign([TopicPartition(rig.topic("batches"), partition, 0) for partition in self.last_s])
+        while not self._stopped.is_set():
+            message = consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                partition = message.partition()
+                now_s = time.monotonic()
+                self.longest_s[partition] = max(self.longest_s[partition], now_s - self.last_s[partition])
+                self.last_s[partition] = now_s
+        consumer.close()
+
+    def since(self, start_s: float) -> list[int]:
+        """The partitions that have not committed anything since then."""
+        return [partition for partition, last_s in self.last_s.items() if last_s < start_s]
+
+
+def wait(condition: Callable[[], Any], patience_s: float) -> float | None:
+    """How long it took, in seconds; None when it did not come in time."""
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > patience_s:
+            return None
+        time.sleep(0.05)
+    return time.monotonic() - start
