@@ -39,7 +39,8 @@ class Lane:
         self._clock = clock
         self._inbox: deque[tuple[Batch, Done]] = deque()
         self._arrived = asyncio.Event()
-        self._closing = False
+        self.told_to_stop = False
+        """Whatever fails from then on is of no interest."""
         self._thread = ThreadPoolExecutor(1, f"ledger-{self.partition}")
         self._task: asyncio.Task[None] | None = None
 
@@ -62,7 +63,7 @@ class Lane:
 
     def put(self, batch: Batch, done: Done) -> None:
         """Queue a delivery; `done` is called after its transaction is applied. Never blocks."""
-        if not self._closing:
+        if not self.told_to_stop:
             self._inbox.append((batch, done))
             self._arrived.set()
 
@@ -79,10 +80,14 @@ class Lane:
         """How long the earliest deadline has been waiting; negative while it is still to come."""
         return self.ledger.clock_ms() - self.due_ms
 
+    def tell_to_stop(self) -> None:
+        """Take nothing more; a running transaction is finished, an opening is left off."""
+        self.told_to_stop = True
+        self.ledger.stop_waiting()
+
     async def close(self) -> None:
         """Finish the running transaction, drop what waits, release the folder."""
-        self._closing = True
-        self.ledger.stop_waiting()
+        self.tell_to_stop()
         self._inbox.clear()
         self._arrived.set()
         if self._task is not None:
@@ -92,7 +97,7 @@ class Lane:
 
     async def _run(self, ended: Callable[["Lane", BaseException], None]) -> None:
         try:
-            while not self._closing:
+            while not self.told_to_stop:
                 if self._inbox:
                     batch, done = self._inbox.popleft()
                     await self._in_thread(self._step, batch)
@@ -100,7 +105,7 @@ class Lane:
                 elif not await self._something_arrives():
                     await self._in_thread(self._look_at_deadlines)
         except Exception as failure:  # noqa: BLE001 -- every one is an outcome that the owner names and acts on
-            if not self._closing:
+            if not self.told_to_stop:
                 ended(self, failure)
 
     async def _something_arrives(self) -> bool:
@@ -179,13 +184,13 @@ class Lanes:
             for lane, failure in zip(lanes, opened, strict=True):
                 if failure is None:
                     lane.start(self._ended)
-                else:
+                elif not lane.told_to_stop:
                     self._ended(lane, failure)
 
     async def release(self) -> None:
         """Close every lane after its running transaction; nothing that waits is processed."""
         for lane in self.lanes.values():
-            lane.ledger.stop_waiting()
+            lane.tell_to_stop()
         async with self._one_at_a_time:
             await self._close_all()
 

@@ -1,5 +1,6 @@
 """The transactional producer of one partition: one transaction a batch, and what its errors mean."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from streams.core import Output
 from streams.failpoints import Failpoints
 from streams.outcomes import Fenced, LedgerFailure, Unreachable, Unsettled
 from streams.settings import LedgerSettings
+
+log = logging.getLogger(__name__)
 
 _FENCED = {
     KafkaError._FENCED,  # noqa: SLF001 -- librdkafka's own code, public in spite of its name
@@ -63,6 +66,9 @@ class Transactions:
                 "batch.num.messages": 10_000,
                 # A quarantined record carries its headers as well.
                 "message.max.bytes": settings.record_bytes_max * 4,
+                # A fatal error, such as being fenced, shows in the call that meets it. Without this callback it
+                # would be raised into whichever other callback happens to run.
+                "error_cb": _noted,
                 **settings.producer,
             }
         )
@@ -156,6 +162,10 @@ class Transactions:
     def abandon(self) -> None:
         """Forget the producer whatever it was doing; whoever opens the id next settles it."""
         self._producer.purge()
+
+
+def _noted(error: KafkaError) -> None:
+    log.info("producer: %s", error)
 
 
 def _refused(error: Exception) -> LedgerFailure:

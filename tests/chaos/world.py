@@ -1,4 +1,4 @@
-"""What engine chaos happens to: supervised workers, a steady trickle of events, and a watch over the pauses."""
+"""What engine chaos happens to: supervised workers, a steady trickle of events, and a note of every commit."""
 
 import contextlib
 import random
@@ -15,6 +15,7 @@ from tests.streams.processes import Worker
 from tests.streams.rig import Rig
 
 SESSION_S = 6.0
+IN_FLIGHT_MS = 100
 
 
 class Supervisor:
@@ -117,14 +118,14 @@ class Trickle:
         return name.encode(), msgspec.json.encode(Event(name, number, kind, wait_ms))
 
 
-class Pauses:
-    """Notes when each partition committed last, and its longest pauses."""
+class Commits:
+    """Notes when each partition committed, by the broker's append time in epoch milliseconds."""
 
     def __init__(self, rig: Rig) -> None:
-        self.last_s = dict.fromkeys(range(rig.partitions), time.monotonic())
-        self.longest_s: dict[int, float] = dict.fromkeys(self.last_s, 0.0)
+        self._rig = rig
+        self.at_ms: dict[int, list[int]] = {partition: [] for partition in range(rig.partitions)}
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(rig,), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -133,28 +134,29 @@ class Pauses:
         self._stopped.set()
         self._thread.join()
 
-    def _run(self, rig: Rig) -> None:
-        consumer = Consumer(
-            {
-                **rig.client,
-                "group.id": "pauses",
-                "isolation.level": "read_committed",
-                "enable.auto.commit": False,
-            }
-        )
-        consumer.assign([TopicPartition(rig.topic("batches"), partition, 0) for partition in self.last_s])
+    def now_ms(self) -> int:
+        return round(self._rig.clock.now().timestamp() * 1000)
+
+    def _run(self) -> None:
+        properties = {"group.id": "commits", "isolation.level": "read_committed", "enable.auto.commit": False}
+        consumer = Consumer({**self._rig.client, **properties})
+        topic = self._rig.topic("batches")
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in self.at_ms])
         while not self._stopped.is_set():
             message = consumer.poll(0.2)
             if message is not None and message.error() is None:
-                partition = message.partition()
-                now_s = time.monotonic()
-                self.longest_s[partition] = max(self.longest_s[partition], now_s - self.last_s[partition])
-                self.last_s[partition] = now_s
+                self.at_ms[message.partition()].append(message.timestamp()[1])
         consumer.close()
 
-    def since(self, start_s: float) -> list[int]:
-        """The partitions that have not committed anything since then."""
-        return [partition for partition, last_s in self.last_s.items() if last_s < start_s]
+    def resumed_ms(self, start_ms: int) -> dict[int, int | None]:
+        """For each partition, how long after an instant its next commit came; None when it did not yet.
+
+        What was on its way at the instant itself does not count.
+        """
+        return {
+            partition: next((at_ms - start_ms for at_ms in known if at_ms > start_ms + IN_FLIGHT_MS), None)
+            for partition, known in self.at_ms.items()
+        }
 
 
 def wait(condition: Callable[[], Any], patience_s: float) -> float | None:
