@@ -20,6 +20,8 @@ from streams.core import Batch, Record
 SCHEME = "saveline"
 FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch: a partition whose records we just took waits for its end."""
+FETCH_PATIENCE_S = 0.25
+"""How long a fetch may wait for records, and so a seek for it."""
 RECORDS_MAX = 1_000
 LOG_APPEND_TIME = 1
 """Kafka's number for what `saveline topics` sets on the source."""
@@ -114,6 +116,9 @@ class Consumer(stock.Consumer):
         self._after: dict[TP, int] = {}
         """The last offset delivered, or before which delivery starts."""
         self._room = asyncio.Event()
+        self._fetching = asyncio.Lock()
+        """Held by a fetch. One that began before a rebalance could otherwise take, and drop, what a seek during
+        the rebalance made ready (found by chaos: 48 records lost)."""
 
     def _new_consumer_thread(self) -> ConsumerThread:
         """Private. The only place where the thread's class is chosen."""
@@ -135,14 +140,20 @@ class Consumer(stock.Consumer):
             await self._wait_for_room(timeout)
             return
         generation = self.app.consumer_generation_id
-        # A call that waits does so for these partitions alone: briefly, if others may have room soon.
-        found = await self._thread.getmany(wanted, timeout if len(wanted) == len(active) else 0.01)
+        async with self._fetching:
+            # A call that waits does so for these partitions alone: briefly, if others may have room soon.
+            wait_s = min(timeout, FETCH_PATIENCE_S) if len(wanted) == len(active) else 0.01
+            found = await self._thread.getmany(wanted, wait_s)
+        deliveries = {tp: self._delivery(tp, records) for tp, records in found.items()}
         if not self._gate_is_open() or self.app.consumer_generation_id != generation:
-            # They will be sought and read again.
+            # They will be sought and read again. If not, the next delivery tells that these are missing.
             return
         self._tell_reached(wanted - found.keys())
-        for tp, records in found.items():
-            yield tp, self._delivery(tp, records)
+        for tp, message in deliveries.items():
+            self._outstanding[tp] += 1
+            # Faust takes the offsets between two messages for a gap that need not be acknowledged.
+            self._read_offset[tp] = message.offset - 1
+            yield tp, message
 
     def _gate_is_open(self) -> bool:
         return bool(self.flow_active and self.app.tables.actives_ready and not self.app.rebalancing)
@@ -170,9 +181,6 @@ class Consumer(stock.Consumer):
         )
         last = records[-1]
         self._after[tp] = last.offset
-        self._outstanding[tp] += 1
-        # Faust takes the offsets between two messages for a gap that need not be acknowledged.
-        self._read_offset[tp] = last.offset - 1
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -221,12 +229,13 @@ class Consumer(stock.Consumer):
             for tp in unknown:
                 offset = committed.get(TopicPartition(*tp))
                 positions[tp] = earliest[tp] if offset is None else offset
-        self._outstanding.clear()
-        self._after = {tp: offset - 1 for tp, offset in positions.items()}
-        self._engine.sought(positions)
-        if positions:
-            await self.seek_wait(positions)
-            await self._thread.resume(positions)
+        async with self._fetching:
+            self._outstanding.clear()
+            self._after = {tp: offset - 1 for tp, offset in positions.items()}
+            self._engine.sought(positions)
+            if positions:
+                await self.seek_wait(positions)
+                await self._thread.resume(positions)
         return positions
 
 

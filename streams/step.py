@@ -91,6 +91,8 @@ class Step(Generic[S, E, R]):
             except Exception as error:  # noqa: BLE001 -- the poison rule: to quarantine, with its traceback
                 self._reject(record, _told(error))
                 self._poisoned(key, error, record)
+        # What was rejected tells the time as well.
+        self.now_ms = max(self.now_ms, records[-1].appended_ms)
 
     def fire(self, index_keys: Sequence[bytes], now_ms: int) -> None:
         """Decide the deadlines that are still what their conversations want; the others are stale.

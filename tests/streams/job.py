@@ -116,7 +116,7 @@ class Job:
         self, key: bytes, state: Case | None, now_ms: int, reason: str, rules: bool
     ) -> tuple[Case | None, Sequence[Said]]:
         case = state or Case(key.decode(), 0, ())
-        handed = replace(case, due_ms=None, version=case.version + 1, stuck=True)
+        handed = replace(case, due_ms=None, version=case.version + 1, stuck=True, bomb=False)
         return self._say(handed, f"stuck:{reason}", now_ms, rules)
 
     def fold(self, conditions: bytes | None, event: Event, now_ms: int) -> bytes:

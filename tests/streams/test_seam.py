@@ -78,6 +78,7 @@ class Gate:
     def __init__(self, *, actives_ready: bool, rebalancing: bool = False, flow_active: bool = True) -> None:
         tp = TP("source", 0)
         self.asked = 0
+        self.closes_meanwhile = False
         consumer = self.consumer = seam.Consumer.__new__(seam.Consumer)
         tables = SimpleNamespace(actives_ready=actives_ready, changelog_topics=set())
         consumer.app = SimpleNamespace(tables=tables, rebalancing=rebalancing, consumer_generation_id=1)
@@ -87,11 +88,13 @@ class Gate:
         consumer._outstanding = defaultdict(int)
         consumer._after = {}
         consumer._read_offset = {}
+        consumer._fetching = asyncio.Lock()
         consumer._thread = SimpleNamespace(getmany=self.getmany)
         consumer.sleep = asyncio.sleep
 
     async def getmany(self, wanted: set[TP], timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109 -- aiokafka's
         self.asked += 1
+        self.consumer.app.rebalancing = self.closes_meanwhile
         record = SimpleNamespace(offset=7, timestamp=1, timestamp_type=1, key=b"k", value=b"v", headers=())
         return {tp: [record] for tp in wanted}
 
@@ -105,6 +108,16 @@ class Gate:
 def test_deliveries_pass_the_open_gate_and_say_where_they_start() -> None:
     (message,) = Gate(actives_ready=True).delivered()
     assert (message.value.starts_after, message.value.records[0].offset, message.offset) == (-1, 7, 7)
+
+
+def test_what_was_fetched_while_the_gate_closed_is_missed_by_the_next_delivery() -> None:
+    """Dropped records must show as a hole, in case no seek brings them back."""
+    gate = Gate(actives_ready=True)
+    gate.closes_meanwhile = True
+    assert gate.delivered() == []
+    gate.closes_meanwhile = gate.consumer.app.rebalancing = False
+    (message,) = gate.delivered()
+    assert message.value.starts_after == 7
 
 
 def nothing_passes_a_closed_gate() -> None:

@@ -70,5 +70,5 @@ def on_failure(
     case: Case | None, name: str, failure: str, now_ms: int, muted: bool
 ) -> tuple[Case, list[Any]]:
     case = opened(name, 0) if case is None else dict(case)
-    case.update(due_ms=None, version=case["version"] + 1, stuck=True)
+    case.update(due_ms=None, version=case["version"] + 1, stuck=True, bomb=False)
     return case, [say(case, f"stuck:{failure}", now_ms, muted)]
