@@ -18,8 +18,8 @@ Numbers = frozenset[int]
 class Slot(NamedTuple):
     """Words up to `end` that leave the offers `fits`.
 
-    `kind`: name, place (a name of what has no price), ordinal, measure, key (a bare number), keyed ("number two"),
-    zero.
+    `kind`: name, place (a name of what has no price), ordinal, measure, extreme, key (a bare number), keyed
+    ("number two"), zero.
     """
 
     end: int
@@ -172,7 +172,7 @@ class Catalogue:
         for length in (2, 1):
             found = self.lexicon.extremes.get(" ".join(said[at : at + length]))
             if found and len(said) >= at + length:
-                yield Slot(at + length, "measure", self._extreme(*found))
+                yield Slot(at + length, "extreme", self._extreme(*found))
 
     def _extreme(self, measure: str, comparative: bool) -> Numbers:
         """The offer at one end. A comparative among three counts only if one alone beats the first."""

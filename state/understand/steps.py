@@ -215,6 +215,9 @@ def narrow(heard: Heard, slot: Slot) -> Heard | None:
         return None
     if heard.only is not None and slot.kind not in heard.only:
         return None
+    if slot.kind == "extreme" and heard.stage is Stage.LEAD:
+        # "Make it bigger" wishes for another size; "make it the bigger one" chooses.
+        return None
     key = slot.kind == "key"
     if key and heard.stage not in (Stage.START, Stage.PICK, Stage.TAIL):
         return None

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from connectors.second_opinion import FAILURES_MAX, REST_MS, NoProposal, SecondOpinion
-from state.understand import understand
+from state.understand import Reading, understand
 from state.understand.second import Proposal, disposed
 from tests.understand.speech import BREAD
 
@@ -158,4 +158,4 @@ def test_what_the_first_path_decided_stands():
 
 
 def test_a_proposal_may_name_what_commits_nothing():
-    assert disposed(understand("get me your gaffer", BREAD), Proposal("handoff", 0.9)).intent == "handoff"
+    assert disposed(Reading("unclear", 0.2), Proposal("handoff", 0.9)).intent == "handoff"

@@ -115,6 +115,7 @@ def test_a_plain_wish_for_a_refund_is_one(text, offers):
         ("fine whatever", COFFEE),
         ("kestrel", COFFEE),
         ("make it two", BREAD),
+        ("make it bigger please", ROLLS),
         ("i'll take two", BREAD),
         ("two of them", BREAD),
         ("just one", BREAD),

@@ -67,11 +67,28 @@ _PATTERNS = [
     rf"\bnever want (?:\w+ ){{0,3}}{_CONTACT}\b",
     r"\b(?:dont|do not|never) (?:ever )?(?:use|keep|store|have) (?:my|this|our) (?:phone )?number\b",
     r"\byou (?:shouldnt|should not|cannot|cant|may not|must not|have no right to) (?:be )?(?:call|ring|phon|text|contact|messag)\w*\b",
-    r"\bno (?:more )?(?:robo ?calls?|robot calls?|automated calls?|cold calls?)\b",
+    rf"\b(?:no|any|without|want no) (?:more |further |future |other ){{1,2}}(?:\w+ ){{0,2}}(?:{_CONTACT}|notifications|communications?)\b(?! (?:from the driver|until|before|after|about))",
+    r"^(?:please |and |so )?no (?:more |further )?(?:phone |robo ?|robot |automated |cold |marketing )?(?:calls?|texts?|messages?|contact|sms|robocalls?)(?: please| thanks| thank you| anymore| any more)?$",
+    # "I asked you not to ring", "make sure nobody calls me", "I'd rather you didn't".
+    rf"\b(?:ask|asked|told|tell|said|warned|rather|prefer|sure|want|request|insist|demand|wish)\w* (?:\w+ ){{0,3}}(?:not to|nobody|no one|you not|not be|not|you didnt|you dont|you wouldnt|you stopped|never|no longer)(?: be| to be| ever)? {_CONTACT}\b",
+    rf"\b(?:want|need|like|make) (?:this|these|it|that|them|those|all this|the)(?: {_CONTACT})? (?:to )?(?:stop|end|cease|be over|stopped)\b",
+    rf"\bif (?:you|anyone|anybody) (?:ever )?{_CONTACT} (?:\w+ ){{0,2}}again\b",
+    rf"\b{_CONTACT_NOW} (?:me|us|here) (?:one more time|again) (?:and|or|ill|i will)\b",
+    r"\b(?:youre|you are|keep|this is|thats|stop) (?:spamming|harassing|harassment|spam|hounding|stalking|nuisance)\b",
+    r"^(?:please |just |oi |pls |plz )?(?:dont|do not|never|no) (?:ever )?(?:(?:call|ring|phone|text|message|contact|txt)(?: me| us| here| this number| my number)?|(?:bother|disturb) (?:me|us))(?: please| thanks| ever)?$",
+    r"\b(?:turn|switch|shut) (?:off |these |those |the |my |all |your |this )+(?:\w+ )?(?:notifications?|messages?|texts?|calls?|alerts?|sms|reminders?)(?: off)?\b",
+    r"\b(?:disable|mute|deactivate|silence|end|cancel|block) (?:\w+ ){0,2}(?:notifications?|messages?|texts?|calls?|alerts?|sms)\b",
+    r"\bunsub\b",
+    r"\bcease and desist\b",
+    r"\bblock (?:me|us|my number|my phone|this number)\b(?! account| card)",
+    r"\b(?:take|remove|strike|scratch|get|cross|wipe) (?:my|our|this|the) (?:name|number|details) off\b",
+    r"\b(?:be|get|being|been) (?:removed|taken off|deleted|erased|unsubscribed|opted out|left alone|off your list)\b",
+    r"\b(?:pls|plz|plse) (?:stop|quit)(?: it| now)?$",
 ]
 _EXCEPTIONS = [
-    # A phone as a thing is not phoning.
-    r"\b(?:to|on|from|with|off) (?:my|the|your|a) (?:mobile |cell )?(?:phone|messages?|texts?|emails?)\b",
+    # A phone as a thing is not phoning, and another number is no farewell.
+    r"\b(?:to|on|from|with|off) (?:my|the|your|a) (?:mobile |cell )?phone\b",
+    r"\b(?:dont|do not) (?:call|ring|phone|text) (?:the|my|this) (?:landline|house|home|work|office|mobile)(?: phone| number)? (?:call|ring|use|try|phone|text)\b",
     # An appointment is no farewell: "don't call me now, call after six".
     rf"\b(?:dont|do not|cant|not) {_CONTACT}(?: \w+){{0,3}} (?:now|right now|yet|until|till|before|today|tonight|at work|while|after)\b",
     r"\b(?:dont|do not) (?:stop|forget to)\b",
