@@ -71,12 +71,8 @@ def test_every_reason_is_named_and_not_only_the_first():
 
 
 def test_each_component_of_an_option_must_pass_by_itself():
-    both = an_option(
-        components=(
-            a_component(unit_price=pounds(100)),
-            a_component(sku="b", name="B", unit_price=pounds(100)),
-        )
-    )
+    half = a_component(unit_price=pounds(100))
+    both = an_option(components=(half, but(half, sku="b", name="B")))
     assert reasons(both, asked()) == ()
     assert reasons(both, asked(conditions=Conditions(blocked_skus=frozenset({"b"})))) == ("B is blocked",)
 
@@ -129,7 +125,7 @@ def test_another_currency_is_no_price():
 
 def test_the_stock_counts_for_the_pieces_that_are_asked_for():
     three = an_exception(line=a_line(quantity_ordered=3))
-    scarce = an_option(quantity_default=6, quantity_max=4)
+    scarce = an_option(quantity_default=6, quantity_max=4, unit_price=pounds(100))
     for units, passes in ((1, True), (2, True), (3, False)):
         assert judge(scarce, asked(three, units=units)).is_admissible is passes
 
