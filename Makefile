@@ -71,7 +71,7 @@ bench-core: setup ## CPU of decide and size of its state (BENCH_JSON=1 prints JS
 	@$(PY) -m tests.bench.core
 
 .PHONY: bench-engine
-bench-engine: setup ## the engine against its peers (BENCH=steady,latency,million,tick QUICK=1 BENCH_JSON=1)
+bench-engine: setup ## the engine against its peers (BENCH=steady,... QUICK=1 BENCH_JSON=1)
 	@$(PY) -m tests.bench
 
 .PHONY: lock-bench

@@ -17,18 +17,21 @@ from typing import TypeVar
 import psutil
 
 from connectors.clock import SystemClock
-from tests.bench import events, latency, million, steady, tick
+from schemas.catalogue import Topic
+from streams.topics import wanted_topics
+from tests.bench import events, heart_events, latency, million, steady, tick
 from tests.bench.broker import Broker
 from tests.bench.figures import Book, percentile
 from tests.bench.peer import PEERS, NotHereError, Peer
+from tests.bench.process import PeerFailedError
 from tests.world.kafka import Kafka
 
 T = TypeVar("T")
-PARTS = ("steady", "latency", "million", "tick")
+PARTS = ("tick", "million", "latency", "steady", "heart")
 OURS = "worker"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Size:
     """How much is measured."""
 
@@ -42,21 +45,35 @@ class Size:
     open: int
     fire_s: float
     tick_open: tuple[int, int]
+    heart_events: int
+    heart_live: int
 
 
 FULL = Size(
-    5,
-    1_000_000,
-    (20_000, 100_000),
-    {"quix": 100_000, "stock_faust": 40_000},
-    3,
-    10,
-    1_000_000,
-    10,
-    (10_000, 1_000_000),
+    rounds=int(os.environ.get("ROUNDS", "5")),
+    events=1_000_000,
+    live=(20_000, 100_000),
+    slow_events={"quix": 100_000, "stock_faust": 40_000},
+    latency_warm_s=3,
+    latency_s=10,
+    open=1_000_000,
+    fire_s=10,
+    tick_open=(10_000, 1_000_000),
+    heart_events=50_000,
+    heart_live=2_500,
 )
 QUICK = Size(
-    1, 20_000, (2_000, 5_000), {"quix": 3_000, "stock_faust": 3_000}, 1, 2, 5_000, 0.5, (1_000, 50_000)
+    rounds=1,
+    events=20_000,
+    live=(2_000, 5_000),
+    slow_events={"quix": 3_000, "stock_faust": 3_000},
+    latency_warm_s=1,
+    latency_s=2,
+    open=5_000,
+    fire_s=0.5,
+    tick_open=(1_000, 50_000),
+    heart_events=4_000,
+    heart_live=200,
 )
 ALL_PEERS = ("raw", "kafka_streams", "kafka_streams_linger5", "quix", "stock_faust", "ledger_loop", OURS)
 STATES_PEERS = ("kafka_streams", OURS)
@@ -85,6 +102,8 @@ class Bench:
                 self._million()
             case "tick":
                 self._tick()
+            case "heart":
+                self._heart()
             case _:
                 raise SystemExit(f"BENCH knows {', '.join(PARTS)}, not {part}")
 
@@ -172,6 +191,27 @@ class Bench:
                 cost = tick.cost_us(self._folder / f"tick-{number}-{count}", count)
                 self.book.add("tick", name, "us", cost)
                 _say(f"tick, round {number + 1}: {count} open {cost:.2f} us")
+
+    def _heart(self) -> None:
+        """Beside the reference job: what the product's own core costs in the same worker."""
+        size, peer = self._size, PEERS["heart"]
+        outputs = {topic.name for topic in wanted_topics(app="heart") if not topic.name.startswith("heart")}
+        self._broker.create(outputs)
+        self._broker.create(["heart-input"])
+        pairs = heart_events.stream(size.heart_events, size.heart_live, SystemClock().now())
+        total = sum(self._broker.write("heart-input", pairs))
+        answers = total - total // events.EVENTS_PER_CASE
+        for number in range(size.rounds):
+            found = steady.work_off(
+                peer, self._broker, self._app(peer), "heart-input", total, None, self._folder, states=False
+            )
+            # Each answer is a decision of its own, and each decision is told to the OMS once.
+            updates = sum(1 for _ in self._broker.read(Topic.UPDATES))
+            if updates != answers * (number + 1):
+                raise PeerFailedError(f"{updates} updates instead of {answers * (number + 1)}")
+            self.book.add("steady real core", peer.name, "us/event", found.steady_us)
+            self.book.add("rate real core", peer.name, "events/s", found.events_s)
+            _say(f"heart, round {number + 1}: {found}")
 
     def _input(self, topic: str, count: int, live: int) -> tuple[str, int, events.Expected]:
         self._broker.create([topic])

@@ -143,6 +143,12 @@ PEERS = {
             own_topics=LEDGER_TOPICS,
         ),
         Peer(
+            name="heart",
+            title="the worker with the real decide and real Avro",
+            command=python_peer("heart"),
+            own_topics=LEDGER_TOPICS,
+        ),
+        Peer(
             name="ledger_loop",
             title="the ledger in a plain loop",
             command=python_peer("ledger_loop"),

@@ -29,12 +29,12 @@ def work_off(
     app: str,
     source: str,
     total: int,
-    expected: Expected,
+    expected: Expected | None,
     folder: Path,
     *,
     states: bool,
 ) -> Steady:
-    """Run one peer over the whole source and check what it made of it."""
+    """Run one peer over the whole source and check what it made of it, if `expected` says what is right."""
     running = Running(peer, broker, app, source, folder)
     try:
         return _measure(running, broker, total, expected, states=states)
@@ -42,7 +42,9 @@ def work_off(
         running.discard()
 
 
-def _measure(running: Running, broker: Broker, total: int, expected: Expected, *, states: bool) -> Steady:
+def _measure(
+    running: Running, broker: Broker, total: int, expected: Expected | None, *, states: bool
+) -> Steady:
     running.start()
     looks: list[tuple[float, float, int]] = []
     deadline = time.monotonic() + PATIENCE_S
@@ -53,7 +55,8 @@ def _measure(running: Running, broker: Broker, total: int, expected: Expected, *
         looks.append((time.monotonic(), running.cpu_us(), running.progress.records()))
     rss_mb = running.rss_mb()
     running.stop()
-    verify(running, broker, expected, states=states)
+    if expected is not None:
+        verify(running, broker, expected, states=states)
     end = looks.pop()
     # Where all came within one look (only in a small run), the look before it has to do.
     warm = next((look for look in looks if look[2] >= total * WARM_FROM), looks[-1])
@@ -61,8 +64,8 @@ def _measure(running: Running, broker: Broker, total: int, expected: Expected, *
     return Steady(end[1] / total, (end[1] - warm[1]) / events, events / (end[0] - warm[0]), rss_mb)
 
 
-def verify(running: Running, broker: Broker, expected: Expected, *, states: bool) -> None:
-    """The same number of commands for everybody, and the same states from everybody that keeps some."""
+def verify(running: Running, broker: Broker, expected: Expected | None, *, states: bool) -> None:
+    """The same number of commands from everybody, and the same states from everybody that keeps some."""
     peer = running.peer
     if peer.changelog is None:
         return
