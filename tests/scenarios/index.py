@@ -82,9 +82,9 @@ def _rules() -> Iterator[str]:
 
 
 def _themes() -> Iterator[str]:
-    found = themes()
-    yield f"\n## All {sum(len(theme.stories) for theme in found)} stories"
-    for theme in found:
+    # No total here: two branches that each add a story would both change it.
+    yield "\n## All stories"
+    for theme in themes():
         yield f"\n### `{theme.path.name}`\n\n{theme.about}\n"
         for story in theme.stories:
             yield f"- {story.sentence}"

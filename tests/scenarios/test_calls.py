@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.commands import ChannelCancel
+from schemas.commands import ChannelCancel, EvidenceRequest
 from schemas.words import Actor, Channel, Kind, Purpose, ReceiptState, Resolution, Signal
 from tests.builders import NOON, a_second, an_exception
 from tests.scenarios.world import World
@@ -226,3 +226,42 @@ def test_call_me_later_than_the_plan_allows_is_answered_with_a_link():
     world.expect_sent(Purpose.LINK, Channel.SMS)
     world.fast_forward(minutes=60)
     world.expect_call(attempts=1)
+
+
+def test_the_next_line_is_not_called_about_beside_a_call_that_may_still_be_alive():
+    world, call = ringing()
+    world.receipt(call, ReceiptState.AMBIGUOUS, sequence=2)
+    world.taps("corner")
+    world.fast_forward(seconds=30)
+    world.exception(a_second())
+    world.fast_forward(minutes=4)
+    world.expect_call(attempts=1)
+    world.expect_open("x2")
+
+
+def test_the_next_line_is_called_about_once_the_end_of_that_call_is_known():
+    world, call = ringing()
+    world.taps("corner")
+    world.receipt(call, ReceiptState.CANCELLED, sequence=2)
+    world.fast_forward(seconds=30)
+    world.exception(a_second())
+    world.fast_forward(minutes=4)
+    assert world.expect_call(attempts=2).about == ("x2",)
+
+
+def test_a_call_that_was_taken_back_is_not_taken_back_again_by_stop():
+    world, call = ringing()
+    world.taps("corner")
+    world.answers(channel=Channel.SMS, signal=Signal.OPT_OUT_KEYWORD)
+    assert world.cancelled() == [call.command_id]
+
+
+def test_that_it_rings_is_old_news_once_somebody_has_answered():
+    world, call = ringing()
+    world.receipt(call, ReceiptState.ANSWERED, sequence=3)
+    world.receipt(call, ReceiptState.RINGING, sequence=2)
+    world.says("corner")
+    # The evidence waits for the end of a conversation that is under way.
+    assert world.of(EvidenceRequest) == []
+    world.hangs_up(call)
+    assert len(world.of(EvidenceRequest)) == 1

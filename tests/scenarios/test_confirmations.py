@@ -59,6 +59,15 @@ def test_decisions_further_apart_are_confirmed_each():
     world.expect_sent(Purpose.CONFIRM, PUSH, PUSH)
 
 
+def test_a_confirmation_never_waits_for_the_next_decision():
+    world = two_lines()
+    world.taps("corner")
+    world.fast_forward(seconds=4)
+    world.taps("barley", case_id="x2")
+    world.fast_forward(seconds=1)
+    world.expect_sent(Purpose.CONFIRM, PUSH)
+
+
 def test_a_mind_that_is_changed_at_once_hears_only_of_the_last_decision():
     world = two_lines()
     world.taps("corner")
