@@ -70,6 +70,10 @@ understand-report: setup ## coverage, unsafe commits, missed opt-outs of labelle
 bench-core: setup ## CPU of decide and size of its state (BENCH_JSON=1 prints JSON last)
 	@$(PY) -m tests.bench.core
 
+.PHONY: chaos-engine
+chaos-engine: setup ## kill, freeze, wipe and roll workers and brokers, then recompute everything (LONG=minutes)
+	@$(PY) -m tests.chaos.engine --minutes $(or $(LONG),1.5)
+
 .PHONY: bench-engine
 bench-engine: setup ## the engine against its peers (BENCH=steady,... QUICK=1 BENCH_JSON=1)
 	@$(PY) -m tests.bench
