@@ -30,10 +30,16 @@ class Ends:
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """(first offset there is, offset that comes next). Raises `Unreachable`."""
+        place = TopicPartition(self._topic, partition)
         try:
-            found = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=10)
-        except KafkaException as error:
-            raise Unreachable(str(error)) from error
+            found = self._consumer.get_watermark_offsets(place, timeout=10)
+        except KafkaException:
+            # What this client knows of the topic may be old or nothing: a leader that moved, a first question.
+            try:
+                self._consumer.list_topics(self._topic, timeout=10)
+                found = self._consumer.get_watermark_offsets(place, timeout=10)
+            except KafkaException as error:
+                raise Unreachable(str(error)) from error
         if found is None:
             raise Unreachable(f"no answer about {self._topic}-{partition}")
         return found[0], found[1]

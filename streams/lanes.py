@@ -46,7 +46,16 @@ class Lane:
 
     async def open(self) -> None:
         """Raises what `Ledger.open` raises, and `SourceTruncated`."""
-        await self._in_thread(self._open)
+        for pause_s in (0.2, 0.5, 1.0, 2.0, None):
+            try:
+                await self._in_thread(self._open)
+            except Unreachable:
+                # Leaders may be moving: waiting here is quicker than a new process.
+                if pause_s is None or self.told_to_stop:
+                    raise
+                await asyncio.sleep(pause_s)
+            else:
+                return
 
     def _open(self) -> None:
         progress = self.ledger.open()
