@@ -25,6 +25,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
 from streams import seam, store
+from streams.core import Record
 from streams.delivery import GroupEngine
 from streams.settings import WorkerSettings
 from streams.worker import build
@@ -95,7 +96,7 @@ class Gate:
     async def getmany(self, wanted: set[TP], timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109 -- aiokafka's
         self.asked += 1
         self.consumer.app.rebalancing = self.closes_meanwhile
-        record = SimpleNamespace(offset=7, timestamp=1, timestamp_type=1, key=b"k", value=b"v", headers=())
+        record = Record(7, 1, b"k", b"v")
         return {tp: [record] for tp in wanted}
 
     def delivered(self) -> list[Any]:
