@@ -144,11 +144,15 @@ class Rig:
     def another(self, clock: Clock, run: str) -> Claims:
         return Claims(self.pool, Outbox(self.codec.encode), clock, run)
 
-    def receipts(self, command_id: str | None = None) -> list[ReceiptReceived]:
+    def facts(self) -> list[Any]:
+        """Everything that waits to leave, oldest first."""
         with self.pool.connection() as connection:
             rows = connection.execute("SELECT value FROM outbox ORDER BY id").fetchall()
-        facts = [self.codec.decode(bytes(row[0])) for row in rows]
-        return [fact for fact in facts if command_id in (None, fact.command_id)]
+        return [self.codec.decode(bytes(row[0])) for row in rows]
+
+    def receipts(self, command_id: str | None = None) -> list[ReceiptReceived]:
+        receipts = [fact for fact in self.facts() if isinstance(fact, ReceiptReceived)]
+        return [fact for fact in receipts if command_id in (None, fact.command_id)]
 
     def told(self, command_id: str = "A1~E1.1") -> list[str]:
         """The receipts as `state` or `state:reason`."""

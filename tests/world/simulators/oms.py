@@ -167,14 +167,15 @@ class Oms:
 
     def _struck(self, order: Order, decision: Decision, verdict: Verdict) -> None:
         """Makes the fault's own change, so that what is answered is also true, and answers it."""
-        line = order.line(decision.line_id)
         match verdict.name:
             case "line_changed":
+                line = order.line(decision.line_id)
                 line.ordered = max(1, line.ordered - 1)
                 line.quantity = min(line.quantity, line.ordered)
                 self._upstream(order)
                 raise Conflict("LINE_CHANGED", line.ordered)
             case "line_fulfilled":
+                line = order.line(decision.line_id)
                 line.fulfilled = line.quantity
                 self._upstream(order)
                 raise Conflict("LINE_FULFILLED", line.quantity)

@@ -51,6 +51,8 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
     replaces: str = ""
     discount_minor: _Count = 0
     refund_form: str = "not_charged"
+    resolution: str = ""
+    reference: str = ""
     at: str = ""
     by: str = ""
     expected_version: int | None = None
@@ -111,9 +113,11 @@ def applied(order: Order, decision: Decision) -> Order:
     if order.state != "open":
         raise Conflict("ORDER_NOT_MODIFIABLE")
     after = copy.deepcopy(order)
-    line = after.line(decision.line_id)
     if decision.expected_version is not None and decision.expected_version != order.version:
         raise Conflict("ORDER_BEING_MODIFIED")
+    if not decision.line_id:
+        return _whole_order(after, decision)
+    line = after.line(decision.line_id)
     earlier = [one for one in after.decisions if one.line_id == decision.line_id]
     if earlier and decision.replaces != earlier[-1].decision_id:
         raise Rejected(f"the line was decided by {earlier[-1].decision_id}, which is not what this replaces")
@@ -153,6 +157,15 @@ def applied(order: Order, decision: Decision) -> Order:
     back = order.total_minor - after.total_minor
     if decision.refund_form == "refund" and back > 0 and after.payments:
         after.payments[0].refunds.append(Refund(key=decision.decision_id, amount_minor=back))
+    return after
+
+
+def _whole_order(after: Order, decision: Decision) -> Order:
+    """A decision about the delivery: it is recorded, and a cancelled order is closed."""
+    after.decisions.append(decision)
+    after.version += 1
+    if decision.resolution == "cancel_order":
+        after.state, after.total_minor = "cancelled", 0
     return after
 
 
