@@ -81,8 +81,11 @@ class Dispatcher:
         threads.append(threading.Thread(target=self._guarded, args=(self._house, ended), name="housekeeping"))
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        # Woken now and then: a signal that another thread received is handled by this one only then.
+        while any(thread.is_alive() for thread in threads):
+            ended.wait(_IDLE_S)
+            for thread in threads:
+                thread.join(_IDLE_S)
         if self._fault is not None:
             raise self._fault
 
@@ -123,6 +126,7 @@ class Dispatcher:
     def _send(self, lane: Lane, claim: Claim) -> None:
         about = {"order": claim.command.order_id, "channel": str(claim.command.channel)}
         parcel = self._parcel_of(claim.command, claim.to)
+        self._reach("after_claim_before_look", **about)
         if not self._claims.may_leave(claim):
             return
         self._reach("after_claim_before_send", **about)

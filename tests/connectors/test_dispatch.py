@@ -147,6 +147,23 @@ def test_a_text_whose_policy_allows_it_is_repeated_after_the_list_did_not_show_i
 
 
 @BOTH
+def test_a_dispatcher_frozen_before_its_last_look_finds_its_claim_gone_and_sends_nothing(
+    scene: Scene, channel: Channel
+) -> None:
+    scene.file(scene.command(channel))
+    frozen = scene.dispatcher("after_claim_before_look:stop")
+    scene.eventually(lambda: scene.rig.state(scene.id) == "claimed", "it was not claimed")
+    scene.dispatcher("", "two")
+    scene.settles("suppressed")
+    os.kill(frozen.pid, signal.SIGCONT)
+    # Its end shows that it has looked: it finishes what it holds first.
+    frozen.terminate()
+    frozen.join(30)
+    assert frozen.exitcode == 0
+    assert scene.accepted() == []
+
+
+@BOTH
 def test_a_dispatcher_frozen_before_its_socket_does_not_make_a_second_send(
     scene: Scene, channel: Channel
 ) -> None:

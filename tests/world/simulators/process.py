@@ -18,7 +18,11 @@ _TIMEOUT_S = 10.0
 class Simulator:
     """`url` is what the product is given, `control` is the door for tests."""
 
-    def __init__(self, name: str, folder: Path, *arguments: str, pace: float = 1.0) -> None:
+    def __init__(
+        self, name: str, folder: Path, *arguments: str, pace: float = 1.0, listens: bool = True
+    ) -> None:
+        """One that does not `listen` has another door than a port: Kafka."""
+        self._listens = listens
         self.folder = folder / name
         self.port, self.control_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -36,7 +40,7 @@ class Simulator:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.part.start(lambda: answers(self.port) and answers(self.control_port))
+        self.part.start(lambda: answers(self.control_port) and (not self._listens or answers(self.port)))
 
     def stop(self) -> None:
         self.part.stop()
