@@ -103,8 +103,12 @@ def substitute(case: Case, candidate: Candidate, actor: Actor) -> Choice:
 
 
 def apply_default(turn: Turn, case: Case) -> None:
-    """Nobody answered in time: the policy's default, marked as such and announced."""
-    settle(turn, case, _default(turn, case))
+    """Nobody answered in time: the policy's default, marked as such and announced; people where none is allowed."""
+    choice = _default(turn, case)
+    if choice is None:
+        stick(turn, case, "nobody answered, and neither a substitute nor a refund is allowed")
+        return
+    settle(turn, case, choice)
     tell(turn, case, Purpose.DEFAULT)
 
 
@@ -124,7 +128,7 @@ def apply_upstream_default(turn: Turn, case: Case) -> None:
     settle(turn, case, refund(case, Actor.DEFAULT, wanted))
 
 
-def _default(turn: Turn, case: Case) -> Choice:
+def _default(turn: Turn, case: Case) -> Choice | None:
     exception, policy = case.exception, turn.policy_of(case)
     permitted = turn.conversation.facts.substitute_by_default and case.round <= policy.options.rounds_max
     if permitted and exception.kind is not Kind.RECALLED:
@@ -134,9 +138,10 @@ def _default(turn: Turn, case: Case) -> Choice:
                 return substitute(case, candidate, Actor.DEFAULT)
     wanted = policy.default.resolution
     if wanted is Resolution.REFUNDED and not exception.refund_allowed:
+        # Then only what upstream would do by itself, and never a substitute that nobody permitted.
+        if exception.upstream_default in (UpstreamDefault.AUTO_SUBSTITUTE, UpstreamDefault.UNKNOWN):
+            return None
         wanted = BY_UPSTREAM[exception.upstream_default]
-        if wanted is Resolution.SUBSTITUTED:
-            wanted = Resolution.REFUNDED
     return refund(case, Actor.DEFAULT, wanted)
 
 

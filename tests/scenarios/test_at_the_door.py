@@ -6,8 +6,18 @@ import pytest
 
 from schemas.commands import FulfilmentTrigger, OrderUpdate
 from schemas.events import Answer
-from schemas.facts import Money
-from schemas.words import Actor, Channel, Contents, Kind, OptionKind, Purpose, Resolution, TriggerKind
+from schemas.facts import Chosen, Money
+from schemas.words import (
+    Actor,
+    Channel,
+    Contents,
+    Kind,
+    OptionKind,
+    Purpose,
+    Resolution,
+    Responder,
+    TriggerKind,
+)
 from tests.builders import NOON, a_customer, a_delivery, a_way, an_exception, pounds
 from tests.scenarios.world import World
 
@@ -238,3 +248,21 @@ def test_no_picker_is_told_anything_about_a_delivery():
     world = asked(at_the_door(Kind.DELIVERY_MISSED))
     world.taps("tomorrow")
     assert world.holds() == []
+
+
+def test_where_no_refund_is_allowed_at_the_door_none_is_given_except_by_staff():
+    world = asked(at_the_door(Kind.DELIVERY_MISSED, refund_allowed=False))
+    refund = Answer(case_id="x1", key=0, decision_version=0)
+    world.answers(refund)
+    assert world.last_verdict().reason == "refund_not_possible"
+    world.answers(refund, channel=Channel.PERSON, responder=Responder.STAFF)
+    world.expect_decision(Resolution.REFUNDED, actor=Actor.STAFF)
+
+
+def test_one_delivery_goes_one_way_only():
+    ways = (a_way("shop", OptionKind.PICKUP), a_way("tomorrow", OptionKind.REDELIVER, slot_from_at=TOMORROW))
+    world = asked(at_the_door(Kind.DELIVERY_MISSED, *ways))
+    both = (Chosen(option_id="shop", quantity=1), Chosen(option_id="tomorrow", quantity=1))
+    world.answers(Answer(case_id="x1", chosen=both, decision_version=0))
+    assert world.last_verdict().reason == "quantities"
+    world.expect_open()

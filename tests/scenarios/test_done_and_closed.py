@@ -5,16 +5,20 @@ from datetime import timedelta
 from schemas.commands import CaseChanged, EvidenceRequest, OrderUpdate
 from schemas.events import Credited, Delivered, RefusedAtDoor
 from schemas.words import (
+    Actor,
     CaseState,
     Channel,
     CloseReason,
     Purpose,
     ReceiptState,
+    RefundForm,
     Resolution,
+    UpstreamDefault,
     WriteBackOutcome,
 )
+from state.shelf import Shelf
 from tests.builders import NOON, a_line, an_exception, pounds
-from tests.scenarios.world import World
+from tests.scenarios.world import SHELF, World
 
 
 def asked(now=NOON, **changes) -> World:
@@ -54,6 +58,33 @@ def test_a_done_case_closes_when_the_tote_does():
     assert world.case().close_reason is CloseReason.DONE
     world.taps("hillside", version=1)
     assert world.last_verdict().reason == "already_closed"
+
+
+def test_a_policy_may_forbid_changes():
+    changed = SHELF["mid_pick_substitution@1"].model_copy(update={"changes_until_picked": False})
+    others = [policy for policy in SHELF.by_key.values() if policy.id != changed.id]
+    world = World(policies=Shelf([changed, *others]))
+    world.exception(an_exception())
+    world.taps("corner")
+    world.taps("hillside", version=1)
+    assert world.last_verdict().reason == "changes_not_possible"
+
+
+def test_after_the_deadline_a_decision_that_is_still_under_way_cannot_be_changed():
+    world = asked()
+    world.store_works = False
+    world.taps("corner")
+    world.fast_forward(minutes=11)
+    world.taps("hillside", version=1)
+    assert world.last_verdict().reason == "too_late"
+
+
+def test_an_answer_about_a_case_that_never_was_changes_nothing():
+    world = asked()
+    before = len(world.effects)
+    world.taps("corner", case_id="x9")
+    assert len(world.effects) == before
+    world.expect_open()
 
 
 def test_each_version_has_an_update_a_trigger_and_a_proof_of_its_own():
@@ -145,6 +176,20 @@ def test_a_task_that_was_declined_leaves_the_case_stuck_for_all_to_see():
     world = stuck()
     world.receipt(world.sent(Channel.PERSON)[0], ReceiptState.DECLINED)
     assert world.last_change().stuck == "the order can no longer be modified"
+
+
+def test_where_neither_a_refund_nor_a_substitute_is_allowed_silence_ends_with_people():
+    world = asked(refund_allowed=False, upstream_default=UpstreamDefault.AUTO_SUBSTITUTE)
+    world.fast_forward(minutes=10)
+    assert "neither a substitute nor a refund is allowed" in world.last_change().stuck
+    assert world.of(OrderUpdate) == []
+    assert len(world.sent(Channel.PERSON)) == 1
+
+
+def test_where_no_refund_is_allowed_upstreams_own_cancelling_of_the_line_is_the_default():
+    world = asked(refund_allowed=False, upstream_default=UpstreamDefault.CANCEL_LINE)
+    world.fast_forward(minutes=10)
+    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT, refund_form=RefundForm.NOT_CHARGED)
 
 
 # After the delivery.

@@ -248,6 +248,15 @@ def test_upstream_may_say_picked_in_a_withdrawal_as_well():
     assert world.case().close_reason is CloseReason.WITHDRAWN
 
 
+def test_a_line_that_is_cancelled_ends_its_question_silently():
+    world = asked()
+    world.withdrawn(reason=WithdrawalReason.CANCELLED)
+    world.fast_forward(hours=1)
+    assert world.case().close_reason is CloseReason.CANCELLED
+    world.expect_sent(Purpose.WITHDRAWAL)
+    world.expect_no_call()
+
+
 def test_a_cancelled_order_ends_every_question_silently():
     world = World()
     world.exception(an_exception())
