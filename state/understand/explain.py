@@ -69,8 +69,8 @@ def confirms(
     if all(m.intent == "decline" for m in found):
         return "no"
     same: tuple[Intent, int | None] = ("refund", None) if read_back is None else ("choose", read_back)
-    agreed = all(m.firm and m.exact and (m.intent, m.option) in (("accept", None), same) for m in found)
-    return "yes" if agreed else "unsure"
+    agreed = all((m.intent, m.option) in (("accept", None), same) for m in found)
+    return "yes" if agreed and any(m.firm and m.exact for m in found) else "unsure"
 
 
 def _mended(said: tuple[str, ...], offers: tuple[Offer, ...], locale: str) -> frozenset[Meaning]:

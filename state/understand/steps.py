@@ -43,6 +43,7 @@ class Heard(NamedTuple):
     points: bool = False
     trails: bool = False  # the last word was one after which more was to come
     exact: bool = True
+    corrects: bool = False  # a lead took a no back: "no, I'll have the second"
     after_no: bool = False  # the word before was a bare no, which may negate the next
 
 
@@ -101,7 +102,7 @@ def _mild(heard: Heard) -> Heard | None:
 
 def _tail(heard: Heard) -> Heard | None:
     if heard.stage is Stage.POINT:
-        return heard._replace(stage=Stage.AGREED, yes=max(heard.yes, 2))
+        return heard._replace(stage=Stage.AGREED, yes=max(heard.yes, 1))
     if heard.stage in _CLOSED:
         after = heard._replace(wanted=True, yes=max(heard.yes, 1))
         return _closed(after)
@@ -145,7 +146,13 @@ def _lead(stage: Stage, *, bid: bool = False, place: bool = False) -> Step:
             return None
         # "No, I'll have the second" corrects; the no is spent.
         return heard._replace(
-            stage=stage, wanted=True, no=False, after_no=False, bid=bid, only=_PLACES if place else None
+            stage=stage,
+            wanted=True,
+            no=False,
+            corrects=heard.no,
+            after_no=False,
+            bid=bid,
+            only=_PLACES if place else None,
         )
 
     return step
@@ -158,10 +165,13 @@ def _urge(heard: Heard) -> Heard | None:
 
 
 def _it(heard: Heard) -> Heard | None:
+    if heard.corrects or heard.only is not None:
+        # "No, I'll take it" may refuse or agree; "I'll collect it" answers something else.
+        return None
     if heard.stage in (Stage.LEAD, Stage.PICK) and not heard.none:
         # "Do it" may belong to anything; "I'll take it" takes the offer.
         says_so = heard.stage is Stage.LEAD and not heard.bid
-        return heard._replace(stage=Stage.AGREED, yes=2 if says_so else max(heard.yes, int(heard.polite)))
+        return heard._replace(stage=Stage.AGREED, yes=max(heard.yes, int(says_so or heard.polite)))
     if heard.stage is Stage.START and not (heard.no or heard.none):
         return heard._replace(stage=Stage.POINT)
     return None
@@ -239,14 +249,10 @@ def zero(heard: Heard) -> Heard | None:
 
 
 def _refund(heard: Heard) -> Heard | None:
-    if (
-        heard.stage in (Stage.START, Stage.LEAD, Stage.PICK, Stage.THE)
-        and not heard.after_no
-        and heard.fits is None
-        and not heard.never
-    ):
-        return heard._replace(stage=Stage.REFUND)
-    return None
+    asked_for = heard.stage in (Stage.START, Stage.LEAD, Stage.PICK, Stage.THE) and heard.only is None
+    # "No refund" refuses it, and "that refund" is one that somebody waits for.
+    other = heard.after_no or heard.never or (heard.stage is Stage.THE and heard.points)
+    return heard._replace(stage=Stage.REFUND) if asked_for and not other and heard.fits is None else None
 
 
 def _refund_it(heard: Heard) -> Heard | None:

@@ -296,7 +296,7 @@ def test_an_explicit_yes_confirms_a_readback(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["ok", "okay then", "fine", "i guess so", "probably", "fine whatever", "yeah whatever", "mm hmm", "thank you", "great", "yes but", "yes?", "yes the first", "the second one", "yes refund", "go on", "do it", "yes and no", "yeah right", "yes hang on", "what", "yes speaking", "2", "yes i think so", ""],
+    ["ok", "okay then", "fine", "i guess so", "probably", "fine whatever", "yeah whatever", "mm hmm", "thank you", "great", "yes but", "yes?", "yes the first", "the second one", "yes refund", "go on", "do it", "yes and no", "yeah right", "yes hang on", "what", "yes speaking", "2", "yes i think so", "could you do this", "it seems all right", "we will choose this", ""],
 )  # fmt: skip
 def test_anything_less_than_an_explicit_yes_to_that_very_readback_does_not(text):
     assert confirms(text, BREAD, 2) == "unsure"
