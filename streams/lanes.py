@@ -105,14 +105,15 @@ class Lane:
         self._thread.shutdown(wait=False)
 
     async def _run(self, ended: Callable[["Lane", BaseException], None]) -> None:
+        more_due = False
         try:
             while not self.told_to_stop:
                 if self._inbox:
                     batch, done = self._inbox.popleft()
                     await self._in_thread(self._step, batch)
                     done()
-                elif not await self._something_arrives():
-                    await self._in_thread(self._look_at_deadlines)
+                elif more_due or not await self._something_arrives():
+                    more_due = await self._in_thread(self._look_at_deadlines)
         except Exception as failure:  # noqa: BLE001 -- every one is an outcome that the owner names and acts on
             if not self.told_to_stop:
                 ended(self, failure)
@@ -131,20 +132,23 @@ class Lane:
         self.ledger.step(batch)
         self.due_ms = self.ledger.next_due_ms()
 
-    def _look_at_deadlines(self) -> None:
+    def _look_at_deadlines(self) -> bool:
+        """Fire what is due, if all input up to now is processed; whether that did something and more is due."""
         ledger = self.ledger
         before_ms = ledger.clock_ms()
         if before_ms < self.due_ms and not ledger.beat_due():
-            return
+            return False
         try:
             _, end = self._ends.bounds(self.partition)
         except Unreachable:
             # Not knowing only delays deadlines; the next look asks again.
-            return
+            return False
+        done = ledger.tally.fired + ledger.tally.stale
         next_offset = max(ledger.progress.offset + 1, self.reached)
         # Whatever was appended before the clock was read is before `end`: if all of that is processed, no
         # answer given in time can still be on its way.
         self._step(Batch(ledger.progress.offset, [], before_ms if next_offset >= end else 0))
+        return ledger.tally.fired + ledger.tally.stale > done and self.due_ms <= before_ms
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         self.busy_since_s = self._clock.monotonic()

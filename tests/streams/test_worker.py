@@ -15,10 +15,11 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from streams.outcomes import Gap
+from streams.outcomes import Fenced, Gap
+from streams.placement import partition_of
 from tests.streams.job import Event
 from tests.streams.processes import Worker
-from tests.streams.rig import Rig, until
+from tests.streams.rig import Rig, Run, until
 from tests.streams.test_crashes import assert_sound
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
@@ -148,3 +149,45 @@ def stops_rather_than_skips(rig: Rig, mutants: str = "") -> None:
 
 def test_a_worker_stops_rather_than_skips_and_then_reads_again(rig: Rig) -> None:
     stops_rather_than_skips(rig)
+
+
+def test_a_partition_that_another_took_is_given_up_while_the_others_go_on(rig: Rig, tmp_path: Path) -> None:
+    worker = Worker(rig, "0", session_s=5).start().wait_until_ready()
+    other = None
+    try:
+        rig.send(*(Event(f"case-{number}", 1) for number in range(10)))
+        until(lambda: len(rig.said()) == 10, "the first ten")
+        other = Run(rig, 0, folder=tmp_path / "thief")
+        rig.send(*(Event(f"case-{number}", 2) for number in range(10)))
+        until(lambda: "partition 0 was given up" in worker.ask("/readyz")[1], "giving it up")
+        elsewhere = [n for n in range(10) if partition_of(b"case-%d" % n, 2) == 1]
+        until(lambda: len(rig.said()) >= 10 + len(elsewhere), "the other partition's")
+        assert worker.ask("/livez")[0] == 200
+        # Still ours after two sessions: somebody has to look.
+        assert worker.process is not None
+        assert worker.process.wait(60) == Fenced.exit_code
+    finally:
+        worker.end()
+        if other is not None:
+            other.close()
+
+
+def test_a_quick_restart_with_an_ordinal_moves_no_partition(rig: Rig) -> None:
+    """Static membership: the others go on undisturbed while one of them is replaced."""
+    workers = [Worker(rig, name, session_s=20).start() for name in "01"]
+    try:
+        for worker in workers:
+            worker.wait_until_ready()
+        rig.send(*(Event(f"case-{number}", 1) for number in range(10)))
+        until(lambda: len(rig.said()) == 10, "the first ten")
+        until(lambda: all(worker.quiescent() for worker in workers), "rest")
+        before = workers[1].log.read_text(errors="replace").count("Revoking previously assigned")
+        workers[0].end(signal.SIGKILL)
+        workers[0].start().wait_until_ready()
+        rig.send(*(Event(f"case-{number}", 2) for number in range(10)))
+        until(lambda: len(rig.said()) == 20, "the other ten")
+        assert workers[1].log.read_text(errors="replace").count("Revoking previously assigned") == before
+        assert_sound(rig)
+    finally:
+        for worker in workers:
+            worker.end()
