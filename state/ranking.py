@@ -52,7 +52,8 @@ def rank(
 
 def _is_own_choice(option: Option, line: Line, facts: CustomerFacts) -> bool:
     wanted = [choice.instead for choice in facts.own_choices if choice.sku == line.sku]
-    return any(component.sku in wanted for component in option.components)
+    # What comes along with a wish was never wished for.
+    return option.components != () and all(component.sku in wanted for component in option.components)
 
 
 def _same_size(line: Line, short: int, content: Content | None) -> bool:

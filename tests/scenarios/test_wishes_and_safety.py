@@ -4,9 +4,9 @@ import pytest
 
 from schemas.commands import OrderUpdate
 from schemas.events import ContactChanged
-from schemas.facts import Attributes, OwnChoice
+from schemas.facts import Attributes, Option, OwnChoice
 from schemas.words import Actor, Channel, Group, Purpose, Resolution
-from tests.builders import SAFE, a_customer, a_line, an_exception, an_option, but, pounds
+from tests.builders import SAFE, a_component, a_customer, a_line, an_exception, an_option, but, pounds
 from tests.scenarios.world import World
 
 DIGITAL = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
@@ -69,6 +69,14 @@ def test_a_stored_own_choice_is_taken_where_the_difference_is_ours_to_bear():
 def test_a_stored_own_choice_that_is_not_among_the_options_changes_nothing():
     world = asked(an_exception(), a_customer(own_choices=(OwnChoice(sku="bread-oak", instead="x"),)))
     world.expect_open()
+
+
+def test_what_comes_in_a_bundle_with_the_own_choice_is_asked_about():
+    hillside = a_component(unit_price=pounds(150))
+    bundle = Option(option_id="bundle", components=(hillside, a_component(sku="jam", unit_price=pounds(50))))
+    world = asked(an_exception(options=(bundle,)), a_customer(own_choices=(WANTS_HILLSIDE,)))
+    world.expect_open()
+    assert world.options() == ["bundle"]
 
 
 def test_an_own_choice_that_holds_what_the_customer_avoids_is_never_taken():
