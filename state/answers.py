@@ -191,9 +191,9 @@ def _parts(case: Case, answer: Answer) -> list[tuple[Option | None, int]]:
     if answer.key == 0 or (answer.key is None and answer.refund_quantity):
         return [(None, 0)]
     if answer.key is not None:
-        if not 1 <= answer.key <= len(case.offered):
+        if not 1 <= answer.key <= len(case.keys):
             raise Refused("unknown_key")
-        return [(named(case.offered[answer.key - 1]), 0)]
+        return [(named(case.keys[answer.key - 1]), 0)]
     raise Refused("nothing_chosen")
 
 

@@ -76,7 +76,7 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     # The version before, which stands if the newer one cannot be written.
     before: "Settled | None" = None
     versions: int = 0
-    # What the customer was shown, in the order of the keys, and under which letter.
+    # What the customer was shown last, best first, and under which letter.
     offered: tuple[str, ...] = ()
     letter: str = ""
     # The facts as they are now were put to the customer; and when something was last.
@@ -113,6 +113,8 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     rating: int | None = None
     # The last version whose trigger was pulled: the next one supersedes it.
     triggered_version: int = 0
+    # The options in the order in which they got their keys: a key, once given, stays with its option.
+    keys: tuple[str, ...] = ()
 
     @property
     def case_id(self) -> str:

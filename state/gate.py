@@ -61,6 +61,10 @@ class Question(msgspec.Struct, frozen=True):
     absorbed_minor: int = 0
     no_increase: bool = False
 
+    def blocks(self, sku: str) -> bool:
+        """A recall or a sales stop, for everybody or as this customer's record says."""
+        return sku in self.conditions.blocked_skus or sku in self.facts.blocked_skus
+
 
 def judge(option: Option, question: Question) -> Verdict:
     """Every reason against the option, and how its price is treated."""
@@ -100,7 +104,7 @@ def _component(component: Component, line: Line, question: Question, short: int)
     wanted, offered = line.attributes, component.attributes
     name = component.name
     reasons = []
-    if component.sku in question.conditions.blocked_skus or component.sku in facts.blocked_skus:
+    if question.blocks(component.sku):
         reasons.append(f"{name} is blocked")
     if exception.kind is Kind.RECALLED and component.sku == line.sku:
         reasons.append(f"{name} is what was recalled")

@@ -85,16 +85,21 @@ def barred(turn: Turn, case: Case, chosen: tuple[Chosen, ...]) -> tuple[str, ...
     reasons: list[str] = []
     for part in chosen:
         asked = replace(question(turn, case, part.quantity), now=decision.decided_at)
-        reasons += judge(by_id[part.option_id], asked).reasons if part.option_id in by_id else ()
+        if part.option_id in by_id:
+            reasons += judge(by_id[part.option_id], asked).reasons
+        else:
+            # Upstream offers it no more, and left the decision alone: a block still counts.
+            reasons += [f"{c.name} is blocked" for c in part.components if asked.blocks(c.sku)]
     return tuple(reasons)
 
 
 def offer(turn: Turn, case: Case) -> OfferedCase:
-    """What is shown for a case; remembers under which key each option stands. A closed one has no choice left."""
+    """What is shown for a case, best first, each option under its own key. A closed one has no choice left."""
     candidates, refused = admissible(turn, case) if not case.is_closed else ([], ())
     shown = candidates[: turn.policy_of(case).options.shown_max]
     if not case.is_closed:
         case.offered = tuple([candidate.option.option_id for candidate in shown])
+        case.keys = (*case.keys, *[option_id for option_id in case.offered if option_id not in case.keys])
     exception = case.exception
     line = exception.line
     hidden = _hides_contents(turn, case)
@@ -106,9 +111,7 @@ def offer(turn: Turn, case: Case) -> OfferedCase:
         decision_version=case.version,
         line_name=line.name if line is not None and not hidden else "",
         quantity_short=case.quantity_short,
-        options=tuple(
-            [_shown(turn, case, candidate, key, delta_minor) for key, candidate in enumerate(shown, 1)]
-        ),
+        options=tuple([_shown(turn, case, candidate, delta_minor) for candidate in shown]),
         more=len(candidates) - len(shown),
         refused=refused,
         refund_allowed=exception.refund_allowed and not case.is_closed,
@@ -123,14 +126,14 @@ def _hides_contents(turn: Turn, case: Case) -> bool:
     return turn.conversation.facts.recipient_differs and (line is None or Group.GIFT in line.groups)
 
 
-def _shown(turn: Turn, case: Case, candidate: Candidate, key: int, delta_minor: int) -> OfferedOption:
+def _shown(turn: Turn, case: Case, candidate: Candidate, delta_minor: int) -> OfferedOption:
     option, verdict = candidate.option, candidate.verdict
     exception = case.exception
     currency = exception.order_total.currency
     short = case.quantity_short
     paid_minor = 0 if verdict.pricing is Pricing.OLD_PRICE else verdict.dearer_minor
     return OfferedOption(
-        key=key,
+        key=case.keys.index(option.option_id) + 1,
         option_id=option.option_id,
         name=" + ".join([component.name for component in option.components]) or option.kind.value,
         quantity=short,

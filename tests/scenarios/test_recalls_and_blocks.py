@@ -110,6 +110,21 @@ def test_a_product_blocked_before_the_retry_of_its_write_back_is_never_written()
     world.expect_done()
 
 
+def test_a_blocked_product_is_not_written_although_upstream_no_longer_names_it():
+    world = World()
+    world.oms = WriteBackOutcome.ORDER_BEING_MODIFIED
+    world.exception(an_exception())
+    world.fast_forward(seconds=20)
+    world.taps("hillside")
+    world.amended(revision=1, options=(an_option("rye", sku="rye", name="Rye Loaf 400 g"),))
+    world.blocked("bread-hill")
+    world.oms = WriteBackOutcome.APPLIED
+    world.fast_forward(seconds=20)
+    assert [update.attempt for update in world.of(OrderUpdate)] == [1]
+    world.expect_open()
+    assert world.options() == ["rye"]
+
+
 def test_a_product_that_the_stores_own_record_blocks_is_no_own_choice_either():
     world = World()
     world.exception(an_exception(options=(an_option(),)), a_customer(blocked_skus=("bread-hill",)))

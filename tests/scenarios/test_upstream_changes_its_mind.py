@@ -72,7 +72,7 @@ def test_other_options_are_put_before_the_customer_in_one_update():
     world.fast_forward(seconds=60)
     world.expect_sent(Purpose.UPDATE, *DIGITAL)
     assert world.options() == ["rye"]
-    world.texts("1")
+    world.texts("3")
     world.expect_decision(Resolution.SUBSTITUTED)
 
 
