@@ -64,6 +64,7 @@ from state.settlement import (
     stick,
     substitute,
     tell,
+    without_options,
 )
 from state.turn import QuarantineRecord, Turn
 from state.wakeups import next_due, wakeups
@@ -312,9 +313,9 @@ def _first_move(turn: Turn, case: Case) -> None:
     if first is not None and first.is_own_choice and first.verdict.pricing is not Pricing.NEW_PRICE:
         settle(turn, case, substitute(case, first, Actor.STORED_PREFERENCE))
         tell(turn, case, news.ANNOUNCED)
-    elif not options and not case.exception.refund_allowed:
-        stick(turn, case, "no option is admissible, and no refund is allowed")
-    elif not options or policy.default.at_once or given_up:
+    elif not options:
+        without_options(turn, case)
+    elif policy.default.at_once or given_up:
         apply_default(turn, case)
     elif turn.limit_at(case) <= turn.now:
         case.late = True
@@ -405,9 +406,12 @@ def _amend(turn: Turn, case: Case, event: ExceptionAmended) -> None:
     if _is_all_there(case):
         _found(turn, case)
         return
+    if case.taken or case.stuck:
+        # A person has it, and sees the newer facts.
+        return
     if case.exception.options != old.options or case.exception.line != old.line:
         if not admissible(turn, case)[0]:
-            apply_default(turn, case)
+            without_options(turn, case)
             return
         if case.asked:
             case.asked = False
@@ -500,9 +504,8 @@ def _contact(turn: Turn, event: ContactChanged) -> bool:
     conversation = turn.conversation
     if not conversation.cases or conversation.is_closed or event.facts == conversation.facts:
         return False
-    if event.facts.channels != conversation.facts.channels:
-        # Another address may work where the old one did not.
-        conversation.failed = ()
+    # A channel that was gone and is there again has another address, which may work where the old one did not.
+    conversation.failed = tuple([c for c in conversation.failed if c in conversation.facts.channels])
     conversation.facts = event.facts
     turn.replan = True
     return True

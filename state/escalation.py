@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from schemas.commands import OfferedCase
 from schemas.words import Channel, HoldState, Kind, Purpose
 from state.conversation import Call, Case, Conversation, Planned, Send
 from state.offers import letter_all, offer
 from state.plan import Digital, Situation, last_dial_at, plan
 from state.policy import Policy, Step
 from state.quiet import opens_at
-from state.settlement import apply_default
+from state.settlement import apply_default, without_options
 from state.turn import Turn
 
 
@@ -122,7 +123,9 @@ def dial(turn: Turn) -> None:
         return
     if opens_at(policy, waiting[0].exception, conversation.facts, turn.now) > turn.now:
         return
-    letter_all(turn)
+    waiting, offers = _questions(turn)
+    if not waiting:
+        return
     conversation.calls += 1
     n = turn.send(
         Channel.VOICE,
@@ -130,7 +133,7 @@ def dial(turn: Turn) -> None:
         waiting,
         step=step.name,
         attempt=conversation.calls,
-        offers=tuple([offer(turn, case) for case in waiting]),
+        offers=offers,
         respond_by_at=turn.default_at(waiting[0]),
         not_after_at=min(latest_at, step.due_at),
     )
@@ -326,9 +329,9 @@ def _update(turn: Turn) -> None:
 def _ask(turn: Turn, step: Planned, purpose: Purpose) -> None:
     """One message a channel about every open line, with the same offer in each."""
     conversation = turn.conversation
-    waiting = _waiting(conversation)
-    letter_all(turn)
-    offers = tuple([offer(turn, case) for case in waiting])
+    waiting, offers = _questions(turn)
+    if not waiting:
+        return
     anchor = waiting[0]
     quiet = opens_at(turn.policy_of(anchor), anchor.exception, conversation.facts, turn.now) > turn.now
     for channel in step.channels:
@@ -347,6 +350,21 @@ def _ask(turn: Turn, step: Planned, purpose: Purpose) -> None:
         if n is not None:
             conversation.sends = (*conversation.sends, Send(n, channel))
     _mark_asked(turn, waiting)
+
+
+def _questions(turn: Turn) -> tuple[list[Case], tuple[OfferedCase, ...]]:
+    """What can be asked now, worst deadline first; a case whose last option is gone is asked nothing."""
+    letter_all(turn)
+    asked: list[Case] = []
+    offers: list[OfferedCase] = []
+    for case in _waiting(turn.conversation):
+        offered = offer(turn, case)
+        if offered.options:
+            asked.append(case)
+            offers.append(offered)
+        else:
+            without_options(turn, case)
+    return asked, tuple(offers)
 
 
 def _mark_asked(turn: Turn, cases: list[Case]) -> None:

@@ -35,6 +35,7 @@ from state.settlement import (
     settle,
     stick,
     tell,
+    without_options,
     write_back,
     write_failed,
     written,
@@ -347,8 +348,10 @@ def _reopen(turn: Turn, case: Case) -> None:
     case.state, case.decision = CaseState.OPEN, None
     case.write, case.retry_at, case.watch_at = Write.NONE, None, None
     case.asked = False
-    options, _ = admissible(turn, case)
-    if not options or turn.limit_at(case) <= turn.now:
+    if not admissible(turn, case)[0]:
+        without_options(turn, case)
+        return
+    if turn.limit_at(case) <= turn.now:
         apply_default(turn, case)
         return
     escalation.gather(turn, case)

@@ -112,6 +112,14 @@ def apply_default(turn: Turn, case: Case) -> None:
     tell(turn, case, Purpose.DEFAULT)
 
 
+def without_options(turn: Turn, case: Case) -> None:
+    """Nothing is left to choose from: the default needs no question; where no refund is allowed, people decide."""
+    if case.exception.refund_allowed:
+        apply_default(turn, case)
+    else:
+        stick(turn, case, "no option is admissible, and no refund is allowed")
+
+
 def apply_upstream_default(turn: Turn, case: Case) -> None:
     """Holdout: what would have happened without us, and nobody is told by us."""
     case.announced = "holdout"

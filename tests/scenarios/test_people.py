@@ -103,6 +103,13 @@ def test_a_person_who_declines_after_the_deadline_leaves_the_default():
     world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
 
 
+def test_what_a_person_has_taken_is_left_to_that_person_whatever_changes():
+    world, task = person_wanted()
+    world.receipt(task, ReceiptState.TAKEN)
+    world.amended(revision=1, options=())
+    world.expect_open()
+
+
 def test_the_other_lines_of_the_order_go_on_without_the_person():
     world = World()
     world.exception(a_second())

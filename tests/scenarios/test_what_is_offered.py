@@ -62,6 +62,28 @@ def test_a_key_means_what_it_meant_in_the_last_message():
     assert world.case().decision.chosen[0].option_id == "hillside"
 
 
+def test_a_key_stays_with_its_option_when_another_one_is_gone():
+    ending = an_option("ending", sku="a", brand="Oakmill", reserved_until_at=NOON + timedelta(minutes=3))
+    world = asked(an_exception(options=(ending, an_option("next", sku="b"), an_option("zest", sku="c"))))
+    assert world.options() == ["ending", "next", "zest"]
+    world.fast_forward(minutes=4)
+    world.expect_call()
+    assert [(option.key, option.option_id) for option in world.shown().options] == [(2, "next"), (3, "zest")]
+    world.texts("1")
+    assert world.last_verdict().reason == "not_available: its stock reservation has ended"
+    world.texts("2")
+    assert world.case().decision.chosen[0].option_id == "next"
+
+
+def test_nobody_is_called_when_the_last_option_is_gone_meanwhile():
+    ending = an_option(reserved_until_at=NOON + timedelta(minutes=3))
+    world = asked(an_exception(options=(ending,)))
+    world.fast_forward(minutes=4)
+    world.expect_no_call()
+    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
+    assert world.sent(purpose=Purpose.DEFAULT)
+
+
 def test_a_key_that_was_not_offered_is_answered_truthfully():
     world = asked(an_exception())
     world.texts("7")

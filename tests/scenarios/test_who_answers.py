@@ -39,6 +39,17 @@ def test_a_wrong_number_hears_nothing_and_is_neither_called_nor_texted_again():
     assert world.case().announced == "email"
 
 
+def test_a_wrong_number_stays_silent_when_the_customer_installs_the_app():
+    world, call = answered(channels=(SMS, EMAIL, VOICE))
+    speaks(world, Responder.STRANGER, signal=Signal.WRONG_NUMBER)
+    world.hangs_up(call)
+    before = len(world.sent(SMS))
+    world.contact_changes(a_customer(channels=(PUSH, SMS, EMAIL, VOICE)))
+    world.fast_forward(minutes=10)
+    assert len(world.sent(SMS)) == before
+    assert world.case().announced == "push,email"
+
+
 def test_a_wrong_number_on_the_only_telephone_leaves_nothing_to_wait_for():
     world = World(customer=a_customer(channels=(SMS, VOICE)))
     world.exception(an_exception())
