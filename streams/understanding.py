@@ -21,14 +21,15 @@ LINE_BYTES_MAX = 1_000_000
 class _Option(msgspec.Struct):
     n: int
     name: str
-    price: float = 0.0
-    size: str = ""
-    brand: str = ""
+    price: float | None = None
+    size: str | None = None
+    brand: str | None = None
 
     def offer(self) -> Offer:
-        if not -1e9 < self.price < 1e9:
+        price = self.price or 0.0
+        if not -1e9 < price < 1e9:
             raise msgspec.ValidationError("price is out of range")
-        return Offer(self.n, self.name, round(self.price * 100), self.size, self.brand)
+        return Offer(self.n, self.name, round(price * 100), self.size or "", self.brand or "")
 
 
 class _Line(msgspec.Struct):

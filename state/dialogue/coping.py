@@ -70,7 +70,7 @@ def give_up(turn: Turn, reason: Literal["not_understood", "too_long"]) -> None:
 
 def hand_over(
     turn: Turn,
-    reason: Literal["asked", "not_understood", "too_long"],
+    reason: Literal["asked", "not_understood", "too_long", "no_choice"],
     cause: Cause = Cause.PERSON_WANTED,
 ) -> None:
     """A person takes over, or, where none is free, a link. The deadline goes on either way."""

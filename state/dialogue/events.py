@@ -101,7 +101,7 @@ class NotThem(Outcome, frozen=True):
 class HandedOff(Outcome, frozen=True):
     """A person is wanted; `summary` is for staff to read, and holds no personal data."""
 
-    reason: Literal["asked", "not_understood", "too_long"]
+    reason: Literal["asked", "not_understood", "too_long", "no_choice"]
     summary: str
 
 

@@ -21,9 +21,9 @@ from state.dialogue.moves import Cause
 from state.dialogue.script import Script
 from state.dialogue.session import REFUND, TURNS_MAX, Session, Stage
 from state.dialogue.turn import Turn, offers
-from state.understand import Reading, understand
+from state.understand import Offer, Reading, understand
 from state.understand.cues import goes_back, holds_on, party, refuses_recording, seeks
-from state.understand.second import disposed
+from state.understand.second import disposed, wants_second
 
 # What ends a call has to be heard more clearly than what only asks again.
 _ENDING_MIN = 0.45
@@ -45,7 +45,22 @@ def hear(session: Session, heard: AnyHeard, script: Script) -> tuple[Session, Sa
             coping.give_up(turn, "too_long")
             return turn.done()
     _hear(turn, heard)
+    if _stranded(turn.session):
+        coping.hand_over(turn, "no_choice")
     return turn.done()
+
+
+def second_wanted(session: Session, text: str) -> tuple[Offer, ...] | None:
+    """The offers about which a second understanding should be asked for this text, or None if it need not be."""
+    if not coping.knows_them(session):
+        return None
+    choosable = offers(session)
+    return choosable if wants_second(understand(text, choosable, session.locale)) else None
+
+
+def _stranded(session: Session) -> bool:
+    """Whether a line has neither an option nor a refund left: nobody can answer that."""
+    return session.stage is Stage.CHOICE and not session.shown and not session.line.refund_allowed
 
 
 def _hear(turn: Turn, heard: AnyHeard) -> None:

@@ -24,6 +24,7 @@ from state.dialogue.events import (
     Silence,
     Utterance,
 )
+from state.dialogue.hear import second_wanted
 from state.dialogue.moves import MOVES, Cause, moved
 from state.dialogue.script import ENGLISH
 from state.dialogue.session import TURNS_MAX, Stage, decoded, encoded
@@ -300,6 +301,22 @@ def test_only_admissible_options_are_ever_offered():
     )
     ids = {o.option_id for o in session.line.options}
     assert {i for o in outcomes if isinstance(o, Presented) for i in o.option_ids} <= ids
+
+
+def test_a_line_without_an_option_or_a_refund_goes_to_a_person():
+    line = a_line(options=(an_option(),), refund_allowed=False)
+    _, _, outcomes, say = call(a_call(line), Answered(), "yes", OptionGone("x1", "o1"))
+    assert any(isinstance(o, HandedOff) and o.reason == "no_choice" for o in outcomes)
+    assert say.ending == "transfer"
+
+
+def test_a_second_understanding_is_asked_only_where_the_first_hears_nothing():
+    greeted, _, _, _ = call(a_call(), Answered())
+    assert second_wanted(greeted, "blorptious wibble") is None
+    session, _, _, _ = call(greeted, "yes")
+    assert second_wanted(session, "number two please") is None
+    assert second_wanted(session, "stop calling me") is None
+    assert [o.n for o in second_wanted(session, "the one my nan likes")] == [1, 2]
 
 
 def test_fewer_pieces_are_read_back_with_the_refund_of_the_rest():
