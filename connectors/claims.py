@@ -156,8 +156,11 @@ class Claims:
             return False
         return True
 
-    def may_leave(self, claim: Claim) -> bool:
-        """Asked directly before the socket: still ours, not taken back, not too late. Settles it if not."""
+    def may_leave(self, claim: Claim, sealed_text: bytes = b"") -> bool:
+        """Asked directly before the socket: still ours, not taken back, not too late. Settles it if not.
+
+        `sealed_text` are the words that leave, under the customer's key: evidence of what was said.
+        """
         now = self._clock.now()
         with self.pool.connection() as connection, connection.transaction():
             row = connection.execute(
@@ -174,6 +177,11 @@ class Claims:
             if claim.command.not_after_at <= now:
                 self._too_late(connection, claim.command_id, claim.tries - 1, now)
                 return False
+            if sealed_text:
+                connection.execute(
+                    "UPDATE claims SET sealed_text = %s WHERE command_id = %s",
+                    [sealed_text, claim.command_id],
+                )
         return True
 
     def settle(self, command_id: str, how: Move, *, after_s: float = 0.0) -> bool:

@@ -64,12 +64,13 @@ class Dispatcher:
         judge: Judge,
         parcel_of: Callable[[ChannelCommand, str], Parcel],
         unsettled: Unsettled,
+        seal_text: Callable[[str, str], bytes] = lambda _customer_ref, _text: b"",
         claim_age_max: timedelta = CLAIM_AGE_MAX,
         reach: Reach = nowhere,
     ) -> None:
         self._claims, self._lanes, self._clock = claims, lanes, clock
         self._judge, self._parcel_of, self._unsettled = judge, parcel_of, unsettled
-        self._claim_age_max, self._reach = claim_age_max, reach
+        self._seal_text, self._claim_age_max, self._reach = seal_text, claim_age_max, reach
         self._fault: BaseException | None = None
 
     def run(self, ended: threading.Event) -> None:
@@ -127,7 +128,8 @@ class Dispatcher:
         about = {"order": claim.command.order_id, "channel": str(claim.command.channel)}
         parcel = self._parcel_of(claim.command, claim.to)
         self._reach("after_claim_before_look", **about)
-        if not self._claims.may_leave(claim):
+        sealed = self._seal_text(claim.command.customer_ref, parcel.text.body) if parcel.text.body else b""
+        if not self._claims.may_leave(claim, sealed):
             return
         self._reach("after_claim_before_send", **about)
         outcome = lane.door.send(parcel)

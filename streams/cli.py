@@ -10,6 +10,7 @@ app = App(
 
 app.command("schemas.cli:app", name="schemas")
 app.command("state.cli:app", name="policy")
+app.command("connectors.evidence.cli:app", name="evidence")
 app.command("streams.worker_cli:worker", name="worker")
 app.command("streams.topics_cli:app", name="topics")
 app.command("streams.understanding:app", name="understand")

@@ -1,0 +1,144 @@
+"""Collects the parts of a decision's evidence from where each was left."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg_pool import ConnectionPool
+
+from connectors.outbox import Connection
+from schemas.commands import ChannelCommand, EvidenceRequest
+from schemas.words import Channel, EvidencePart, Purpose
+
+# unseal(customer_ref, sealed, purpose)
+Unseal = Callable[[str, bytes, str], bytes]
+TEXT_PURPOSE = "text"
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A message or a call attempt, as claims know it; `text` is what the customer read."""
+
+    command_id: str
+    channel: str
+    purpose: str
+    attempt: int
+    state: str
+    reason: str
+    provider_id: str
+    claimed_at: datetime | None
+    settled_at: datetime | None
+    script: str
+    text: str = ""
+
+
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
+    """How the customer said yes: which response, on which channel, to which readback."""
+
+    response_id: str
+    channel: str
+    actor: str
+    readback: str
+    decided_at: datetime
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    parts: dict[EvidencePart, bytes]
+    missing: tuple[EvidencePart, ...]
+
+
+# What a call left behind: its bytes, or None if there are none (yet).
+OfCalls = Callable[[list[Sent]], bytes | None]
+
+
+def nothing(_calls: list[Sent]) -> bytes | None:
+    return None
+
+
+class Gather:
+    """`transcript` and `recording` are asked for the calls of the conversation."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection],
+        unseal: Unseal,
+        *,
+        transcript: OfCalls = nothing,
+        recording: OfCalls = nothing,
+    ) -> None:
+        self._pool, self._unseal, self._transcript, self._recording = pool, unseal, transcript, recording
+
+    def __call__(self, request: EvidenceRequest) -> Gathered:
+        """Every part that was asked for is in one of the two; raises `Erased`."""
+        sent = self._sent(request)
+        calls = [one for one in sent if one.channel == Channel.VOICE]
+        parts: dict[EvidencePart, bytes] = {}
+        for part in request.parts:
+            body = self._part(part, request, sent, calls)
+            if body is not None:
+                parts[part] = body
+        absent = [part for part in request.parts if part not in parts and part is not EvidencePart.MANIFEST]
+        return Gathered(parts, tuple(absent))
+
+    def _part(
+        self, part: EvidencePart, request: EvidenceRequest, sent: list[Sent], calls: list[Sent]
+    ) -> bytes | None:
+        match part:
+            case EvidencePart.MESSAGES:
+                return _json([one for one in sent if one.channel != Channel.VOICE])
+            case EvidencePart.CALL_LOG:
+                return _json(calls)
+            case EvidencePart.CONFIRMATION:
+                return _json(_confirmation(request, sent))
+            case EvidencePart.TRANSCRIPT:
+                return self._transcript(calls)
+            case EvidencePart.RECORDING:
+                return self._recording(calls)
+            case _:
+                return None
+
+    def _sent(self, request: EvidenceRequest) -> list[Sent]:
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT command, state, reason, provider_id, claimed_at, settled_at, sealed_text FROM claims"
+                " WHERE conversation_id = %s AND command IS NOT NULL ORDER BY filed_at, command_id",
+                [request.conversation_id],
+            ).fetchall()
+        found = []
+        for body, state, reason, provider_id, claimed_at, settled_at, sealed in rows:
+            command = msgspec.json.decode(bytes(body), type=ChannelCommand)
+            if command.about and request.case_id not in command.about:
+                continue
+            text = self._unseal(request.customer_ref, bytes(sealed), TEXT_PURPOSE).decode() if sealed else ""
+            found.append(
+                Sent(
+                    command_id=command.command_id,
+                    channel=command.channel,
+                    purpose=command.purpose,
+                    attempt=command.attempt,
+                    state=state,
+                    reason=reason,
+                    provider_id=provider_id,
+                    claimed_at=claimed_at,
+                    settled_at=settled_at,
+                    script=command.script,
+                    text=text,
+                )
+            )
+        return found
+
+
+def _confirmation(request: EvidenceRequest, sent: list[Sent]) -> dict[str, Any]:
+    decision = request.decision
+    how = Confirmation(
+        response_id=decision.response_id,
+        channel=decision.channel,
+        actor=decision.actor,
+        readback=decision.readback,
+        decided_at=decision.decided_at,
+    )
+    return {"how": how, "told": [one for one in sent if one.purpose == Purpose.CONFIRM]}
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")

@@ -1,0 +1,148 @@
+"""Evidence requests wait in Postgres until their evidence is stored; a store that is down delays nothing else."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+import psycopg
+import structlog
+from psycopg_pool import ConnectionPool
+
+from connectors.clock import Clock
+from connectors.evidence.chain import Tail, chain_of
+from connectors.evidence.gather import Gathered
+from connectors.evidence.keeper import Keeper, Kept
+from connectors.evidence.store import StoreError
+from connectors.outbox import Connection, Outbox
+from connectors.vault import Erased
+from schemas.commands import EvidenceRequest
+from schemas.events import EvidenceStored
+
+log = structlog.get_logger()
+
+_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+# For how long a part that comes later (a recording) is waited for, and how often it is looked for.
+WAIT_FOR_PARTS = timedelta(seconds=120)
+_LOOK_AGAIN = timedelta(seconds=2)
+# Whoever takes a request has it for so long.
+_LEASE = timedelta(seconds=60)
+_IDLE_S = 0.1
+_DATABASE_DOWN_S = 1.0
+
+
+class EvidenceQueue:
+    """`outboxes` carry the pointer, to `case.events.v1` and to `case.evidence.v1`."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection],
+        outboxes: tuple[Outbox, ...],
+        clock: Clock,
+        *,
+        gather: Callable[[EvidenceRequest], Gathered],
+        keeper: Keeper,
+        wait_for_parts: timedelta = WAIT_FOR_PARTS,
+    ) -> None:
+        self._pool, self._outboxes, self._clock = pool, outboxes, clock
+        self._gather, self._keeper, self._wait_for_parts = gather, keeper, wait_for_parts
+
+    def file(self, requests: list[EvidenceRequest]) -> None:
+        """Durable when it returns; repeats change nothing."""
+        now = self._clock.now()
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO evidence_requests (request_id, order_id, case_id, record, filed_at, due_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [
+                    (one.command_id, one.order_id, one.case_id, msgspec.json.encode(one), now, now)
+                    for one in requests
+                ],
+            )
+
+    def work_once(self) -> bool:
+        """Takes the next request that is due; False if there is none."""
+        now = self._clock.now()
+        with self._pool.connection() as connection:
+            row = connection.execute(
+                "UPDATE evidence_requests SET due_at = %s, tries = tries + 1 WHERE request_id = ("
+                " SELECT request_id FROM evidence_requests WHERE settled_at IS NULL AND due_at <= %s"
+                " ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING record, tries, filed_at",
+                [now + _LEASE, now],
+            ).fetchone()
+        if row is None:
+            return False
+        request, tries, filed_at = msgspec.json.decode(bytes(row[0]), type=EvidenceRequest), row[1], row[2]
+        try:
+            self._work_on(request, filed_at, now)
+        except StoreError as error:
+            log.warning("evidence_waits", request_id=request.command_id, error=str(error)[:200])
+            after_s = _RETRY_S[min(tries, len(_RETRY_S)) - 1]
+            self._later(request.command_id, self._clock.now() + timedelta(seconds=after_s), "store")
+        except Erased:
+            # Nothing of theirs may be kept any more, and nothing can be.
+            self._settle(request, None)
+        return True
+
+    def _work_on(self, request: EvidenceRequest, filed_at: datetime, now: datetime) -> None:
+        gathered = self._gather(request)
+        if gathered.missing and now < filed_at + self._wait_for_parts:
+            waiting = f"waits for {', '.join(gathered.missing)}"
+            self._later(request.command_id, now + _LOOK_AGAIN, waiting)
+            return
+        tail = self._tail(chain_of(request.order_id, self._keeper.chains))
+        self._settle(request, self._keeper.keep(request, gathered.parts, gathered.missing, tail, now))
+
+    def _tail(self, chain: int) -> Tail:
+        with self._pool.connection() as connection:
+            row = connection.execute(
+                "SELECT seq, sha256 FROM evidence_chains WHERE chain = %s", [chain]
+            ).fetchone()
+        return Tail(row[0], row[1]) if row else Tail()
+
+    def _later(self, request_id: str, at: datetime, problem: str) -> None:
+        with self._pool.connection() as connection:
+            connection.execute(
+                "UPDATE evidence_requests SET due_at = %s, problem = %s WHERE request_id = %s",
+                [at, problem, request_id],
+            )
+
+    def _settle(self, request: EvidenceRequest, kept: Kept | None) -> None:
+        now = self._clock.now()
+        with self._pool.connection() as connection, connection.transaction():
+            settled = connection.execute(
+                "UPDATE evidence_requests SET settled_at = %s, problem = %s, pointer = %s"
+                " WHERE request_id = %s AND settled_at IS NULL RETURNING 1",
+                [
+                    *(now, "" if kept else "erased"),
+                    *(msgspec.json.encode(kept.pointer) if kept else None, request.command_id),
+                ],
+            ).fetchone()
+            if kept is None or settled is None:
+                return
+            connection.execute(
+                "INSERT INTO evidence_chains AS known (chain, seq, sha256) VALUES (%s, %s, %s)"
+                " ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, sha256 = excluded.sha256"
+                " WHERE known.seq < excluded.seq",
+                [kept.link.chain, kept.tail.seq, kept.tail.sha256],
+            )
+            fact = EvidenceStored(
+                event_id=f"{request.command_id}.stored",
+                order_id=request.order_id,
+                case_id=request.case_id,
+                request_id=request.command_id,
+                pointer=kept.pointer,
+                missing=kept.link.missing,
+                occurred_at=now,
+            )
+            for outbox in self._outboxes:
+                outbox.put(connection, [fact])
+
+    def run(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            try:
+                if not self.work_once():
+                    ended.wait(_IDLE_S)
+            except psycopg.OperationalError as error:
+                log.warning("database_unreachable", error=type(error).__name__)
+                ended.wait(_DATABASE_DOWN_S)
