@@ -91,7 +91,7 @@ def _wrong_number(turn: Turn) -> None:
     conversation = turn.conversation
     conversation.failed = tuple(sorted({*conversation.failed, *SILENCED}))
     conversation.calls_ended = True
-    turn.cancel_sends("wrong_number", (Channel.SMS,))
+    turn.cancel_sends("wrong_number", SILENCED)
     turn.replan = True
 
 
