@@ -7,8 +7,9 @@ import pytest
 from schemas.commands import EvidenceRequest, FulfilmentTrigger, OrderUpdate
 from schemas.events import Answer, OrderCancelled
 from schemas.words import Actor, CaseState, Channel, CloseReason, Purpose, Resolution
+from state.shelf import Shelf
 from tests.builders import NOON, an_exception
-from tests.scenarios.world import World
+from tests.scenarios.world import SHELF, World
 
 SMS, PAGE, APP = Channel.SMS, Channel.PAGE, Channel.APP
 
@@ -76,6 +77,17 @@ def test_a_change_is_possible_until_the_line_is_picked():
     assert world.case().close_reason is CloseReason.PICKED
     world.taps("hillside", version=1)
     assert world.last_verdict().reason == "already_picked"
+    world.expect_decision(Resolution.SUBSTITUTED, version=1)
+
+
+def test_a_policy_may_forbid_changes_and_says_so():
+    fixed = SHELF["mid_pick_substitution@1"].model_copy(update={"changes_until_picked": False})
+    world = World(policies=Shelf([fixed]))
+    world.exception(an_exception())
+    world.fast_forward(seconds=30)
+    world.taps("corner")
+    world.taps("hillside", version=1)
+    assert world.last_verdict().reason == "changes_not_possible"
     world.expect_decision(Resolution.SUBSTITUTED, version=1)
 
 

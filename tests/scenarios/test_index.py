@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.scenarios.index import PAGE, page, rules, themes
+from tests.scenarios.index import HERE, PAGE, page, rules, themes
 
 
 def test_the_page_is_what_the_command_writes():
@@ -18,3 +18,8 @@ def test_every_rule_names_stories_that_exist():
 def test_no_two_stories_have_the_same_name():
     told = Counter(story.sentence for theme in themes() for story in theme.stories)
     assert [sentence for sentence, times in told.items() if times > 1] == []
+
+
+def test_what_is_tested_elsewhere_is_tested_there():
+    elsewhere = {rule.elsewhere for section in rules().values() for rule in section if rule.elsewhere}
+    assert [path for path in elsewhere if not (HERE.parents[1] / path).exists()] == []

@@ -50,6 +50,28 @@ def test_a_wrong_number_stays_silent_when_the_customer_installs_the_app():
     assert world.case().announced == "push,email"
 
 
+def test_a_number_that_was_removed_and_given_anew_is_used_again():
+    world = World(customer=a_customer(channels=(SMS, EMAIL, VOICE)))
+    world.exception(an_exception())
+    world.fast_forward(seconds=30)
+    world.answers(channel=SMS, responder=Responder.STRANGER, signal=Signal.WRONG_NUMBER)
+    world.contact_changes(a_customer(channels=(EMAIL,)))
+    world.contact_changes(a_customer(channels=(SMS, EMAIL, VOICE)))
+    world.fast_forward(minutes=10)
+    assert SMS in {command.channel for command in world.sent(purpose=Purpose.DEFAULT)}
+
+
+def test_a_call_to_a_wrong_number_is_taken_back_while_it_rings():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward(seconds=20)
+    world.messages_leave()
+    world.fast_forward(minutes=3)
+    call = world.expect_call()
+    world.answers(channel=SMS, responder=Responder.STRANGER, signal=Signal.WRONG_NUMBER)
+    assert world.cancelled() == [call.command_id]
+
+
 def test_a_wrong_number_on_the_only_telephone_leaves_nothing_to_wait_for():
     world = World(customer=a_customer(channels=(SMS, VOICE)))
     world.exception(an_exception())
