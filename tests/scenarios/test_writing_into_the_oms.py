@@ -132,6 +132,15 @@ def test_with_fewer_pieces_ordered_the_same_choice_holds_for_fewer_without_askin
     world.expect_no_call()
 
 
+def test_with_fewer_pieces_what_was_given_at_the_old_price_stays_so():
+    three = a_line(quantity_ordered=3)
+    dearer = an_option(quantity_default=3, unit_price=pounds(220))
+    world = decided(raised=an_exception(line=three, options=(dearer,)), resolution=Resolution.SUBSTITUTED)
+    world.expect_decision(Resolution.SUBSTITUTED, absorbed=pounds(60), price_after=pounds(600))
+    the_oms_says(world, WriteBackOutcome.LINE_CHANGED, line_quantity=2)
+    world.expect_decision(Resolution.SUBSTITUTED, version=2, absorbed=pounds(40), price_after=pounds(400))
+
+
 def test_a_refund_for_fewer_pieces_stays_a_refund():
     world = World()
     world.oms = None

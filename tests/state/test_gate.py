@@ -284,6 +284,11 @@ def test_a_substitute_is_no_answer_at_the_door_and_a_slot_none_on_the_shelf():
     )
 
 
+def test_a_refund_is_never_one_of_the_numbered_options():
+    for question in (asked(), at_the_door()):
+        assert reasons(a_way("money", OptionKind.REFUND), question) == ("the refund has a key of its own",)
+
+
 def test_a_fee_is_capped_like_any_difference():
     way = a_way("again", OptionKind.REDELIVER, fee=pounds(300))
     assert not judge(way, at_the_door()).is_admissible
