@@ -62,7 +62,7 @@ class OfferedCase(Value, frozen=True, kw_only=True):
     gift: bool = False
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`command_id` is deterministic and is the idempotency key."""
 
     command_id: str
@@ -164,7 +164,7 @@ class ResponseVerdict(Value, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class CaseChanged(msgspec.Struct, frozen=True, kw_only=True):
+class CaseChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The case as the register shows it, after an event that moved it."""
 
     case_id: str

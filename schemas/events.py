@@ -30,7 +30,7 @@ from schemas.words import (
 )
 
 
-class Fact(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class Fact(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """A fact about one order; `event_id` lets every reader drop repeats. Fields are only ever appended."""
 
     event_id: str
@@ -130,7 +130,7 @@ class ExceptionAccepted(Fact, frozen=True, kw_only=True):
     facts: CustomerFacts
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """A choice for one case, named by id, by letter, or not at all where only one is open.
 
     `key` is the number as offered (0 is the refund); `decision_version` is the version that the sender saw,

@@ -20,18 +20,18 @@ from schemas.words import (
 )
 
 
-class Value(msgspec.Struct, frozen=True, array_like=True):
+class Value(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A value without identity. Fields are only ever appended, with defaults: states in RocksDB hold them."""
 
 
-class Money(msgspec.Struct, frozen=True, array_like=True):
+class Money(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An amount in minor units of an ISO 4217 currency."""
 
     minor: int
     currency: str
 
 
-class Content(msgspec.Struct, frozen=True, array_like=True):
+class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one piece holds, such as 500 g; `unit` is `g`, `ml` or `piece`."""
 
     amount: Decimal

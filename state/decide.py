@@ -5,7 +5,7 @@ redelivery and late timers are normal, so they are answers, not errors. Timers a
 is read from the state, and a late one names a version already left. Nothing is read but the arguments.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import assert_never
 
@@ -67,12 +67,13 @@ from state.settlement import (
     without_options,
 )
 from state.turn import QuarantineRecord, Turn
-from state.wakeups import next_due, wakeups
+from state.wakeups import Wakeup, next_due, wakeups
 
 # Remembered withdrawals and amendments of orders that never got an exception.
 FORGOTTEN_AFTER = timedelta(days=7)
 EARLY_MAX = 16
 FIRED_MAX = 200
+_NEVER: Wakeup = (datetime.max.replace(tzinfo=UTC), "", "")
 
 
 class Deadline(msgspec.Struct, frozen=True, array_like=True):
@@ -515,10 +516,9 @@ def _wake(turn: Turn) -> bool:
     """Fire everything that is due, in the order of time; whether the record is to be removed."""
     conversation = turn.conversation
     for _ in range(FIRED_MAX):
-        due = [wakeup for wakeup in wakeups(conversation, turn.rules) if wakeup[0] <= turn.now]
-        if not due:
+        at, what, case_id = min(wakeups(conversation, turn.rules), default=_NEVER)
+        if at > turn.now:
             return False
-        _, what, case_id = min(due)
         if what == "remove":
             _removed(turn)
             return True

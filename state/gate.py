@@ -33,7 +33,7 @@ class Pricing(StrEnum):
     NEW_PRICE = "new_price"
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Admissible when `reasons` is empty; what it costs, and by how much more than what it replaces."""
 
     reasons: tuple[str, ...]
@@ -46,7 +46,7 @@ class Verdict(msgspec.Struct, frozen=True):
         return not self.reasons
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, gc=False):
     """For whom, when and for how many pieces the gate is asked."""
 
     exception: ExceptionRaised
@@ -74,10 +74,12 @@ def judge(option: Option, question: Question) -> Verdict:
         return Verdict(("the refund has a key of its own",))
     if option.kind is OptionKind.UNKNOWN or question.exception.line is not None:
         return Verdict((f"{option.kind} is no way out of {question.exception.kind}",))
-    reasons = [*_reserved(option, question), *_delivery(option, question)]
+    reasons = _delivery(option, question)
+    if _is_reservation_over(option, question):
+        reasons.append("its stock reservation has ended")
     fee_minor = option.fee.minor if option.fee is not None else 0
-    pricing, too_dear = _priced(fee_minor, question)
-    return Verdict(tuple(reasons + too_dear), pricing, fee_minor, fee_minor)
+    pricing = _priced(fee_minor, question, reasons)
+    return Verdict(tuple(reasons), pricing, fee_minor, fee_minor)
 
 
 def _substitute(option: Option, question: Question) -> Verdict:
@@ -85,25 +87,29 @@ def _substitute(option: Option, question: Question) -> Verdict:
     line = exception.line
     if line is None:
         return Verdict(("there is no line to substitute",))
-    short = line.quantity_ordered - line.quantity_available
-    reasons = _reserved(option, question)
+    short, units = line.quantity_ordered - line.quantity_available, question.units
+    reasons: list[str] = []
+    if _is_reservation_over(option, question):
+        reasons.append("its stock reservation has ended")
     if facts.never_substitute:
         reasons.append("the customer wants no substitutes")
     if not option.components:
         reasons.append("it names no product")
     for component in option.components:
-        reasons += _component(component, line, question, short)
-    cost = cost_minor(option, question.units, short)
-    dearer = cost - question.units * line.unit_price.minor
-    pricing, too_dear = _priced(dearer, question)
-    return Verdict(tuple(reasons + too_dear), pricing, cost, dearer)
+        _judge_component(component, pieces(component, units, short), line, question, reasons)
+    cost = cost_minor(option, units, short)
+    dearer = cost - units * line.unit_price.minor
+    pricing = _priced(dearer, question, reasons)
+    return Verdict(tuple(reasons), pricing, cost, dearer)
 
 
-def _component(component: Component, line: Line, question: Question, short: int) -> list[str]:
+def _judge_component(
+    component: Component, count: int, line: Line, question: Question, reasons: list[str]
+) -> None:
+    """Adds what speaks against so many pieces of a product."""
     exception, facts = question.exception, question.facts
     wanted, offered = line.attributes, component.attributes
     name = component.name
-    reasons = []
     if question.blocks(component.sku):
         reasons.append(f"{name} is blocked")
     if exception.kind is Kind.RECALLED and component.sku == line.sku:
@@ -124,34 +130,32 @@ def _component(component: Component, line: Line, question: Question, short: int)
         reasons.append(f"{name} is priced in {component.unit_price.currency}")
     if component.price_kind is PriceKind.UNKNOWN:
         reasons.append(f"{name} is priced in a way that this version does not know")
-    if pieces(component, question.units, short) > component.quantity_max:
+    if count > component.quantity_max:
         reasons.append(f"only {component.quantity_max} of {name} can be had")
-    return reasons
 
 
-def _reserved(option: Option, question: Question) -> list[str]:
+def _is_reservation_over(option: Option, question: Question) -> bool:
     until_at = option.reserved_until_at
     if until_at is None:
-        return []
-    margin = timedelta(milliseconds=question.policy.timing.reservation_margin_ms)
-    return ["its stock reservation has ended"] if until_at - margin <= question.now else []
+        return False
+    return until_at - timedelta(milliseconds=question.policy.timing.reservation_margin_ms) <= question.now
 
 
-def _priced(dearer: int, question: Question) -> tuple[Pricing, list[str]]:
+def _priced(dearer: int, question: Question, reasons: list[str]) -> Pricing:
     """Not dearer; else ours to absorb; else within the customer's cap on the order's total; else too dear."""
     if dearer <= 0:
-        return Pricing.NOT_DEARER, []
+        return Pricing.NOT_DEARER
     if dearer + question.absorbed_minor <= question.policy.price.absorb_max_minor:
-        return Pricing.OLD_PRICE, []
+        return Pricing.OLD_PRICE
     own_cap = question.facts.price_cap
     cap_minor = question.policy.price.cap_minor
     if own_cap is not None and own_cap.currency == question.exception.order_total.currency:
         cap_minor = own_cap.minor
     if question.no_increase:
-        return Pricing.NEW_PRICE, ["a higher price could not be authorised"]
-    if dearer + question.added_minor > cap_minor:
-        return Pricing.NEW_PRICE, [f"it is dearer by {dearer} than the {cap_minor} that may be added"]
-    return Pricing.NEW_PRICE, []
+        reasons.append("a higher price could not be authorised")
+    elif dearer + question.added_minor > cap_minor:
+        reasons.append(f"it is dearer by {dearer} than the {cap_minor} that may be added")
+    return Pricing.NEW_PRICE
 
 
 def _delivery(option: Option, question: Question) -> list[str]:

@@ -1,8 +1,8 @@
 """What is put before the customer for one case: admissible options, best first, with keys, prices and totals."""
 
 from operator import attrgetter
-from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from schemas.commands import OfferedCase, OfferedOption, RefusedOption
@@ -38,7 +38,7 @@ def question(
     )
 
 
-class Candidate(NamedTuple):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """An admissible option with all that was found out about it."""
 
     option: Option

@@ -1,13 +1,24 @@
 """Best first: own choice, same brand, same size, distance of the unit price, option id. It says why."""
 
-from typing import NamedTuple
+import msgspec
 
 from schemas.facts import Content, CustomerFacts, Line, Option
 
 _FAR = float("inf")
 
 
-class Rank(NamedTuple):
+# By (not own choice, other brand, other size).
+_LIKENESS = {
+    (own, brand, size): ", ".join(
+        word for other, word in ((own, "own choice"), (brand, "same brand"), (size, "same size")) if not other
+    )
+    for own in (False, True)
+    for brand in (False, True)
+    for size in (False, True)
+}
+
+
+class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
     """What an option is sorted by; smaller is better. Without a line only the start of its slot counts."""
 
     not_own_choice: bool
@@ -20,16 +31,11 @@ class Rank(NamedTuple):
     @property
     def why(self) -> str:
         """The rank in words, for the evidence."""
-        reasons = []
-        if not self.not_own_choice:
-            reasons.append("own choice")
-        if not self.other_brand:
-            reasons.append("same brand")
-        if not self.other_size:
-            reasons.append("same size")
-        if self.price_distance != _FAR:
-            reasons.append(f"unit price apart by {self.price_distance:.3f}")
-        return ", ".join(reasons) or "as given"
+        words = _LIKENESS[self.not_own_choice, self.other_brand, self.other_size]
+        if self.price_distance == _FAR:
+            return words or "as given"
+        apart = f"unit price apart by {self.price_distance:.3f}"
+        return f"{words}, {apart}" if words else apart
 
 
 def rank(
@@ -45,7 +51,7 @@ def rank(
         starts = option.slot_from_at.timestamp() if option.slot_from_at is not None else _FAR
         return Rank(True, True, True, starts, option.option_id)
     own = bool(facts.own_choices) and _is_own_choice(option, line, facts)
-    same_brand = line.brand != "" and {component.brand for component in option.components} == {line.brand}
+    same_brand = line.brand != "" and all(component.brand == line.brand for component in option.components)
     distance = _distance(line, short, cost_minor, content)
     return Rank(not own, not same_brand, not _same_size(line, short, content), distance, option.option_id)
 

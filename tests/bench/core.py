@@ -40,22 +40,34 @@ def an_opening(exception_id: str, line_id: str) -> ExceptionAccepted:
     )
 
 
-def two_open_cases() -> World:
-    """Two lines with three options each, asked on three channels, twenty seconds after the first."""
+def two_open_cases(after_s: float = 20) -> World:
+    """Two lines with three options each; after 20 s asked on three channels, after 200 s called."""
     world = World()
     world.happens(an_opening("exception-000001", "line-1"))
     world.happens(an_opening("exception-000002", "line-2"))
-    world.fast_forward(seconds=20)
+    world.fast_forward(seconds=after_s)
     return world
 
 
-def median_us(step: Callable[[], object]) -> float:
+def times_us(step: Callable[[], object]) -> list[float]:
     times = []
     for _ in range(SAMPLES):
         began = time.thread_time_ns()
         step()
-        times.append(time.thread_time_ns() - began)
-    return statistics.median(times) / 1_000
+        times.append((time.thread_time_ns() - began) / 1_000)
+    return times
+
+
+def median_us(step: Callable[[], object]) -> float:
+    return statistics.median(times_us(step))
+
+
+def deadline_us(after_s: float) -> list[float]:
+    """The deadline that comes next, so long after the first exception."""
+    world = two_open_cases(after_s)
+    record, rules = world.record(), world.rules
+    due = Deadline(record.due_at, record.due_version)
+    return times_us(lambda: decide(record, due, record.due_at, rules))
 
 
 def main() -> None:
@@ -66,15 +78,19 @@ def main() -> None:
     response = ResponseReceived(
         event_id="response-1", order_id="order-1", channel=Channel.PAGE, answers=(answer,), received_at=later
     )
-    due = Deadline(record.due_at, record.due_version)
     opening = an_opening("exception-000001", "line-1")
     payload, codec = encode(record), Codec(LockedRegistry())
     opening_bytes = codec.encode(opening)
+    # The three deadlines of two open cases: the gather window ends, the window closes, nobody answered.
+    asking, calling, giving_up = deadline_us(1), deadline_us(30), deadline_us(210)
     figures = {
         "response_us": median_us(lambda: decide(record, response, later, rules)),
-        "deadline_us": median_us(lambda: decide(record, due, record.due_at, rules)),
+        "deadline_us": statistics.median(asking + calling + giving_up),
         "opening_us": median_us(lambda: decide(None, opening, NOON, rules)),
         "state_bytes": len(payload),
+        "deadline_ask_us": statistics.median(asking),
+        "deadline_call_us": statistics.median(calling),
+        "deadline_default_us": statistics.median(giving_up),
         "state_encode_us": median_us(lambda: encode(record)),
         "state_decode_us": median_us(lambda: decode(payload)),
         "avro_opening_decode_us": median_us(lambda: codec.decode(opening_bytes)),
