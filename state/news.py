@@ -50,13 +50,15 @@ def spread(turn: Turn) -> None:
 
 def _channels(turn: Turn, purpose: Purpose, origin: Channel, cases: list[Case]) -> tuple[Channel, ...]:
     usable = turn.digital_channels(cases)
-    if purpose is Purpose.DEFAULT:
+    if purpose is Purpose.WITHDRAWAL:
+        # Told where it was asked; to whom nothing was ever said, nothing is taken back.
+        used = turn.conversation.used
+        told = tuple([channel for channel in usable if channel in used])
+        usable = told or (usable[:1] if used else ())
+    if purpose in (Purpose.DEFAULT, Purpose.WITHDRAWAL):
         # News that nobody asked for does not ring at night, unless nothing else would tell it.
         gentle = tuple([channel for channel in usable if channel is not Channel.SMS])
         return gentle if gentle and _quiet(turn, cases) else usable
-    if purpose is Purpose.WITHDRAWAL:
-        used = tuple([channel for channel in usable if channel in turn.conversation.used])
-        return used or usable[:1]
     return tuple([channel for channel in _CONFIRMED_ON.get(origin, _ELSE) if channel in usable][:1])
 
 

@@ -240,6 +240,14 @@ def test_a_line_added_at_night_is_told_without_a_text_message():
     world.expect_sent(Purpose.UPDATE, PUSH, EMAIL)
 
 
+def test_good_news_at_night_does_not_ring_either():
+    world = at("2026-06-17 20:50", minutes=180)
+    world.fast_forward(minutes=15)
+    world.withdrawn()
+    world.fast_forward(seconds=5)
+    assert all(command.silent for command in world.expect_sent(Purpose.WITHDRAWAL, PUSH, EMAIL))
+
+
 def test_the_default_is_announced_at_night_without_a_sound():
     world = at("2026-06-17 22:00")
     world.fast_forward(minutes=10)

@@ -5,7 +5,17 @@ from datetime import timedelta
 from schemas.commands import CaseChanged, OrderUpdate
 from schemas.events import LinePicked, OrderCancelled
 from schemas.facts import OwnChoice
-from schemas.words import Actor, CaseState, Channel, CloseReason, Kind, Purpose, Resolution, WithdrawalReason
+from schemas.words import (
+    Actor,
+    CaseState,
+    Channel,
+    CloseReason,
+    Kind,
+    Purpose,
+    Resolution,
+    SwitchScope,
+    WithdrawalReason,
+)
 from state.decide import QuarantineRecord
 from tests.builders import NOON, a_customer, a_line, an_exception, an_option, but
 from tests.scenarios.world import World
@@ -165,6 +175,19 @@ def test_a_withdrawal_before_the_first_message_is_told_to_nobody():
     world.fast_forward(hours=1)
     assert world.sent() == []
     assert world.case().close_reason is CloseReason.WITHDRAWN
+
+
+def test_a_withdrawal_is_told_to_nobody_who_could_not_be_asked():
+    world = World()
+    for channel in DIGITAL:
+        world.switch(SwitchScope.CHANNEL, channel)
+    world.exception(an_exception())
+    world.fast_forward(seconds=30)
+    for channel in DIGITAL:
+        world.switch(SwitchScope.CHANNEL, channel, on=False)
+    world.withdrawn()
+    world.fast_forward(hours=1)
+    assert world.sent() == []
 
 
 def test_a_withdrawal_that_arrives_first_closes_its_exception_at_once():
