@@ -254,7 +254,7 @@ def _begin(turn: Turn, event: ExceptionAccepted) -> None:
     conversation.opened_at = turn.now
     conversation.commands = 0
     conversation.satisfaction_at = conversation.satisfaction_until_at = None
-    conversation.invited = conversation.spoke = conversation.recorded = conversation.recording_refused = False
+    conversation.spoke = conversation.recorded = conversation.recording_refused = False
     conversation.used, conversation.failed, conversation.sends, conversation.tasks = (), (), (), ()
     conversation.call = None
     held_out = facts.arm_point < policy.holdout_share_per_10000
@@ -478,11 +478,13 @@ def _pick(turn: Turn, case: Case) -> bool:
 
 
 def _cancelled(turn: Turn) -> bool:
-    living = [case for case in turn.conversation.cases if not case.is_closed]
+    conversation = turn.conversation
+    living = [case for case in conversation.cases if not case.is_closed]
+    invites = conversation.satisfaction_at is not None
     for case in living:
         close(turn, case, CloseReason.CANCELLED)
-    turn.conversation.satisfaction_at = None
-    return bool(living)
+    conversation.satisfaction_at = None
+    return bool(living) or invites
 
 
 def _outcome(turn: Turn, event: Delivered | RefusedAtDoor | Credited | OrderCompleted) -> bool:

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.words import Channel, CloseReason, Purpose, Signal
-from tests.builders import NOON, a_customer, a_second, an_exception, local
+from schemas.events import OrderCancelled
+from schemas.words import Channel, CloseReason, Kind, OptionKind, Purpose, Signal
+from tests.builders import NOON, a_customer, a_second, a_way, an_exception, local
 from tests.scenarios.world import World
 
 PUSH, SMS, EMAIL = Channel.PUSH, Channel.SMS, Channel.EMAIL
@@ -31,6 +32,31 @@ def test_whoever_decided_is_invited_once_two_hours_after_the_delivery():
     world.delivered("L2")
     world.fast_forward(days=3)
     world.expect_sent(Purpose.SATISFACTION, PUSH)
+
+
+def test_one_order_is_invited_once_whatever_happens_after_the_delivery():
+    world = decided()
+    world.delivered()
+    world.fast_forward(hours=2)
+    world.expect_sent(Purpose.SATISFACTION, PUSH)
+    back = a_way("back", OptionKind.RETURN)
+    until_at = world.now + timedelta(hours=2)
+    world.exception(
+        an_exception("x9", kind=Kind.REFUSED_AT_DOOR, options=(back,), fulfilment_deadline_at=until_at)
+    )
+    world.fast_forward(minutes=2)
+    world.taps("back", case_id="x9")
+    world.delivered()
+    world.fast_forward(days=1)
+    world.expect_sent(Purpose.SATISFACTION, PUSH)
+
+
+def test_nobody_is_invited_after_the_order_was_cancelled():
+    world = decided()
+    world.delivered()
+    world.happens(OrderCancelled(event_id="gone", order_id="order-1", occurred_at=world.now))
+    world.fast_forward(days=1)
+    world.expect_sent(Purpose.SATISFACTION)
 
 
 def test_whoever_never_answered_is_not_invited():
