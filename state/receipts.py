@@ -35,6 +35,7 @@ from state.settlement import (
     settle,
     stick,
     tell,
+    untell,
     without_options,
     write_back,
     write_failed,
@@ -129,6 +130,9 @@ def _of_call(turn: Turn, event: ReceiptReceived, n: int) -> bool:
             _presented(turn)
         case ReceiptState.NO_ANSWER | ReceiptState.BUSY | ReceiptState.SCREENED | ReceiptState.PROVIDER_DOWN:
             escalation.attempt_failed(turn)
+        case ReceiptState.SUPPRESSED if call.told:
+            # We took it back ourselves, which says nothing of the lines that came later.
+            conversation.call = None
         case ReceiptState.VOICEMAIL | ReceiptState.AMBIGUOUS | ReceiptState.SUPPRESSED | ReceiptState.FAILED:
             # A message was left, or a call may be alive that we cannot see, or none may be made: no further attempt.
             conversation.calls_ended = True
@@ -236,8 +240,7 @@ def of_write_back(turn: Turn, event: WriteBackReceived) -> bool:
             _line_changed(turn, case, event.line_quantity)
         case WriteBackOutcome.LINE_FULFILLED:
             case.picked = True
-            close(turn, case, CloseReason.PICKED)
-            tell(turn, case, Purpose.REPLY, case.decision.channel, conflict)
+            _void(turn, case, CloseReason.PICKED, Purpose.REPLY, conflict)
         case WriteBackOutcome.AUTHORISATION_REFUSED:
             _not_authorised(turn, case)
         case WriteBackOutcome.ORDER_NOT_MODIFIABLE:
@@ -284,8 +287,7 @@ def _line_changed(turn: Turn, case: Case, line_quantity: int | None) -> None:
         write_failed(turn, case, "the line is said to have changed, but to what it was")
         return
     if line_quantity == 0:
-        close(turn, case, CloseReason.WITHDRAWN)
-        tell(turn, case, Purpose.WITHDRAWAL)
+        _void(turn, case, CloseReason.CANCELLED, Purpose.REPLY, "line_removed")
         return
     available = min(line.quantity_available, line_quantity)
     fewer = line_quantity < line.quantity_ordered
@@ -295,8 +297,7 @@ def _line_changed(turn: Turn, case: Case, line_quantity: int | None) -> None:
     options = rescaled(case.exception.options, old_short, short)
     case.exception = msgspec.structs.replace(case.exception, line=fresh, options=options)
     if short == 0:
-        close(turn, case, CloseReason.WITHDRAWN)
-        tell(turn, case, Purpose.WITHDRAWAL)
+        _void(turn, case, CloseReason.WITHDRAWN, Purpose.WITHDRAWAL)
         return
     choice = _for_fewer(case, decision, short)
     affordable = choice.absorbed_minor <= turn.policy_of(case).price.absorb_max_minor
@@ -304,6 +305,15 @@ def _line_changed(turn: Turn, case: Case, line_quantity: int | None) -> None:
         settle(turn, case, choice)
     else:
         _reopen(turn, case)
+
+
+def _void(turn: Turn, case: Case, why: CloseReason, purpose: Purpose, reason: str = "") -> None:
+    """The decision was never written and never will be: the case is over without it, and the customer hears so."""
+    decision = case.decision
+    untell(turn, case)
+    case.decision, case.write = None, Write.NONE
+    close(turn, case, why)
+    tell(turn, case, purpose, decision.channel if decision is not None else Channel.UNKNOWN, reason)
 
 
 def _for_fewer(case: Case, decision: Decision, short: int) -> Choice:
@@ -345,6 +355,7 @@ def _reopen(turn: Turn, case: Case) -> None:
     """The decision was never written and no longer fits: ask again, if there is time, else the default."""
     if not any(other.is_open for other in turn.conversation.cases):
         escalation.begin_afresh(turn.conversation)
+    untell(turn, case)
     case.state, case.decision = CaseState.OPEN, None
     case.write, case.retry_at, case.watch_at = Write.NONE, None, None
     case.asked = False

@@ -258,6 +258,16 @@ def tell(
         conversation.notice_at = turn.now + timedelta(milliseconds=gather_ms)
 
 
+def untell(turn: Turn, case: Case) -> None:
+    """The decision does not stand: what nobody was told of it yet would be untrue by now."""
+    conversation = turn.conversation
+    conversation.notices = tuple(
+        [notice for notice in conversation.notices if notice.case_id != case.case_id]
+    )
+    if not conversation.notices:
+        conversation.notice_at = None
+
+
 def written(turn: Turn, case: Case) -> None:
     """The OMS holds the decision, read back: release or refund, and seal the evidence."""
     case.write, case.written_at = Write.VERIFIED, turn.now
@@ -271,8 +281,8 @@ def _seek_the_rest(turn: Turn, case: Case) -> None:
         _pull_trigger(turn, case)
     call = turn.conversation.call
     if call is not None and call.state is CallState.ANSWERED:
-        # The call's own record belongs into the evidence.
-        case.proof_at = turn.now + timedelta(milliseconds=turn.policy_of(case).timing.talk_ms)
+        # The call's own record belongs into the evidence; the store keeps half of the patience for itself.
+        case.proof_at = turn.now + timedelta(milliseconds=turn.policy_of(case).evidence.stuck_ms // 2)
     else:
         request_evidence(turn, case)
     case.watch_at = min(patience(turn, case).values(), default=None)
@@ -437,6 +447,7 @@ def earlier_stands(turn: Turn, case: Case, reason: str) -> bool:
     before, refused = case.before, case.decision
     if before is None or refused is None or before.write is not Write.VERIFIED:
         return False
+    untell(turn, case)
     case.decision, case.before = before.decision, None
     case.write, case.written_at = before.write, before.written_at
     case.trigger, case.triggered_at = before.trigger, before.triggered_at

@@ -34,6 +34,15 @@ def test_a_call_that_reached_nobody_is_tried_again_after_a_pause(state):
     assert world.expect_call(attempts=2).attempt == 2
 
 
+def test_a_call_that_we_took_back_ourselves_is_none_of_the_next_lines():
+    world, call = ringing()
+    world.taps("corner")
+    world.exception(a_second(fulfilment_deadline_at=NOON + timedelta(minutes=20)))
+    world.receipt(call, ReceiptState.SUPPRESSED, sequence=2, reason="decided")
+    world.fast_forward(minutes=5)
+    assert world.expect_call(attempts=2).about == ("x2",)
+
+
 def test_a_pause_is_counted_from_the_end_of_the_attempt():
     world, call = ringing()
     world.fast_forward(seconds=20)

@@ -104,6 +104,7 @@ def test_a_product_blocked_before_the_retry_of_its_write_back_is_never_written()
     written = [update.decision.chosen for update in world.of(OrderUpdate)[1:]]
     assert [part.option_id for chosen in written for part in chosen] == []
     world.expect_open()
+    world.fast_forward(seconds=20)
     assert world.options() == ["corner"]
     world.taps("corner")
     world.expect_decision(Resolution.SUBSTITUTED)
@@ -122,6 +123,7 @@ def test_a_blocked_product_is_not_written_although_upstream_no_longer_names_it()
     world.fast_forward(seconds=20)
     assert [update.attempt for update in world.of(OrderUpdate)] == [1]
     world.expect_open()
+    world.fast_forward(seconds=20)
     assert world.options() == ["rye"]
 
 

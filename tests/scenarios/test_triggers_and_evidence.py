@@ -214,8 +214,18 @@ def test_the_write_does_not_wait_for_the_end_of_the_call():
 def test_a_call_whose_end_is_never_reported_is_sealed_all_the_same():
     world = on_the_phone()
     world.says("corner")
-    world.fast_forward(minutes=1)
+    world.fast_forward(minutes=7.5)
     assert len(world.of(EvidenceRequest)) == 1
+    world.expect_done()
+
+
+def test_the_recording_of_a_long_call_is_not_left_out():
+    world = on_the_phone()
+    world.says("corner")
+    world.fast_forward(minutes=3)
+    hangs_up(world, recorded=True)
+    (request,) = world.of(EvidenceRequest)
+    assert RECORDING in request.parts
     world.expect_done()
 
 

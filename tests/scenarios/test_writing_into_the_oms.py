@@ -14,7 +14,7 @@ from schemas.words import (
     TriggerState,
     WriteBackOutcome,
 )
-from tests.builders import a_customer, a_line, an_exception, an_option, pounds
+from tests.builders import a_customer, a_line, a_second, an_exception, an_option, pounds
 from tests.scenarios.world import World
 
 FIVE = a_line(quantity_ordered=5)
@@ -177,9 +177,11 @@ def test_with_more_pieces_ordered_and_no_time_left_the_default_is_written():
 def test_a_line_that_is_gone_ends_the_case_and_the_customer_hears_it():
     world = decided()
     the_oms_says(world, WriteBackOutcome.LINE_CHANGED, line_quantity=0)
-    assert world.case().close_reason is CloseReason.WITHDRAWN
+    assert world.case().close_reason is CloseReason.CANCELLED
     world.fast_forward(seconds=5)
-    assert world.sent(purpose=Purpose.WITHDRAWAL)
+    (reply,) = world.sent(purpose=Purpose.REPLY)
+    assert reply.reason == "line_removed"
+    assert world.sent(purpose=Purpose.WITHDRAWAL) == [], "nothing was found again"
 
 
 def test_a_line_that_is_complete_again_ends_the_case():
@@ -214,6 +216,21 @@ def test_a_line_that_was_fulfilled_meanwhile_closes_as_picked_and_the_truth_is_t
     (reply,) = world.sent(purpose=Purpose.REPLY)
     assert reply.reason == "already_picked"
     assert world.of(FulfilmentTrigger) == []
+    assert world.sent(purpose=Purpose.CONFIRM) == []
+    assert world.last_change().decision is None, "the choice was never written"
+
+
+def test_a_choice_that_was_never_written_is_in_no_later_total():
+    world = World()
+    world.oms = None
+    world.exception(an_exception(options=(an_option(unit_price=pounds(150)),)))
+    world.exception(a_second())
+    world.fast_forward(seconds=20)
+    world.taps("hillside")
+    the_oms_says(world, WriteBackOutcome.LINE_FULFILLED)
+    world.fast_forward(minutes=4)
+    world.expect_call()
+    assert world.shown("x2").options[0].total == pounds(6_000)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +274,15 @@ def test_a_refused_authorisation_means_no_increase_and_the_cheaper_ones_are_aske
     world.fast_forward(seconds=30)
     assert world.options() == ["plain"]
     assert world.refused("hillside") == "a higher price could not be authorised"
+
+
+def test_nobody_is_thanked_for_a_choice_that_could_not_be_authorised():
+    dearer = an_option(unit_price=pounds(500))
+    plain = an_option("plain", sku="plain", brand="Oakmill")
+    world = decided(raised=an_exception(options=(dearer, plain)), price_cap=pounds(300))
+    the_oms_says(world, WriteBackOutcome.AUTHORISATION_REFUSED)
+    world.fast_forward(seconds=30)
+    assert world.sent(purpose=Purpose.CONFIRM) == []
 
 
 def test_a_refused_authorisation_with_nothing_cheaper_left_is_a_refund():
@@ -330,6 +356,15 @@ def test_a_later_choice_that_conflicts_leaves_the_earlier_one_standing_and_the_c
     assert reply.cases[0].standing.version == 1
     assert len(world.of(FulfilmentTrigger)) == 1
     assert world.sent(Channel.PERSON) == []
+
+
+def test_a_choice_that_conflicts_at_once_is_not_confirmed_as_well():
+    world = rewritten()
+    the_oms_says(world, WriteBackOutcome.MISMATCH)
+    world.fast_forward(seconds=5)
+    assert world.sent(purpose=Purpose.CONFIRM) == []
+    (reply,) = world.sent(purpose=Purpose.REPLY)
+    assert reply.cases[0].standing.version == 1
 
 
 def test_after_a_conflict_another_change_is_still_possible():
