@@ -121,6 +121,52 @@ def test_what_was_fetched_while_the_gate_closed_is_missed_by_the_next_delivery()
     assert message.value.starts_after == 7
 
 
+def a_seek_waits_for_the_fetch_that_began_before_it() -> None:
+    """Else that fetch takes what the seek makes ready, and drops it, since the gate is closed by then."""
+    gate, order = Gate(actives_ready=True), []
+    fetching, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(wanted: set[TP], timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109 -- aiokafka's
+        fetching.set()
+        await may_end.wait()
+        order.append("fetched")
+        return {}
+
+    async def sought(positions: dict[TP, int]) -> None:
+        order.append("sought")
+
+    async def resumed(_: Any) -> None:
+        pass
+
+    consumer = gate.consumer
+    consumer._thread = SimpleNamespace(
+        getmany=slow, resume=resumed, assignment=lambda: {TP("source", 0)}, known_position=lambda _: None
+    )
+    consumer._engine.next_offset = lambda _: 5
+    consumer.seek_wait = sought
+
+    async def both() -> None:
+        async def fetch() -> None:
+            async for _ in consumer.getmany(1.0):
+                pass
+
+        fetch_task = asyncio.create_task(fetch())
+        await fetching.wait()
+        seek_task = asyncio.create_task(consumer.seek_to_committed())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        may_end.set()
+        await asyncio.gather(fetch_task, seek_task)
+
+    asyncio.run(both())
+    assert order == ["fetched", "sought"]
+    assert consumer._after == {TP("source", 0): 4}
+
+
+def test_a_seek_waits_for_the_fetch_that_began_before_it() -> None:
+    a_seek_waits_for_the_fetch_that_began_before_it()
+
+
 def nothing_passes_a_closed_gate() -> None:
     """Between Faust's seek and its clearing of the queues, a delivery would vanish and be committed over."""
     for closed in (
