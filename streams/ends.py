@@ -20,7 +20,8 @@ class Ends:
             **client,
             "group.id": f"{topic}-ends",
             "enable.auto.commit": False,
-            "isolation.level": "read_committed",
+            # What is appended but not yet committed may still be an answer in time: it belongs before the end.
+            "isolation.level": "read_uncommitted",
         }
 
     @cached_property

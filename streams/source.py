@@ -1,8 +1,9 @@
 """A plain reader of one source partition, for ledgers without Faust: in tests, replays, benchmarks."""
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from streams.core import Batch, Record
+from streams.ends import Ends
 from streams.ledger import Ledger
 from streams.outcomes import SourceTruncated, Unreachable
 from streams.settings import LedgerSettings
@@ -29,16 +30,14 @@ class Source:
                 **{name.replace("_", "."): value for name, value in properties.items()},
             }
         )
+        self._ends = Ends(settings.client, settings.source)
         self._after = -1
         self._end_seen = -1
 
     def seek(self) -> None:
         """Start, or start again, after the ledger's progress. Raises `SourceTruncated`."""
         after = self._ledger.progress.offset
-        try:
-            first, _ = self._consumer.get_watermark_offsets(self._partition, timeout=30)
-        except KafkaException as error:
-            raise Unreachable(str(error)) from error
+        first, _ = self._ends.bounds(self._partition.partition)
         if first > after + 1:
             raise SourceTruncated(f"processed up to {after}, but the source begins at {first}")
         self._after, self._end_seen = after, -1
@@ -58,8 +57,8 @@ class Source:
         """Until when everything appended has been delivered (epoch ms); 0 when something is still to come."""
         before_ms = self._ledger.clock_ms()
         try:
-            _, end = self._consumer.get_watermark_offsets(self._partition, timeout=5)
-        except KafkaException:
+            _, end = self._ends.bounds(self._partition.partition)
+        except Unreachable:
             # Not knowing only delays deadlines; the next round asks again.
             return 0
         # Markers of transactions take offsets at the end that are never delivered as records.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka import Producer
 
 from streams.core import Batch, Record
 from streams.outcomes import Fenced, Gap, PoisonStreak
@@ -230,3 +231,32 @@ def test_the_trace_of_an_event_is_carried_to_what_it_caused(rig: Rig, run: Run) 
     run.processed(0)
     (command,) = rig.read("commands")
     assert command.headers() == [("traceparent", b"00-ab-cd-01")]
+
+
+def test_an_answer_in_a_transaction_that_is_still_open_holds_its_deadline_back(rig: Rig, run: Run) -> None:
+    """It was appended in time, whenever it is committed."""
+    rig.send(Event("a", 1, wait_ms=4_000))
+    run.processed(0)
+    sender = Producer({**rig.client, "transactional.id": f"{rig.app}-sender"})
+    sender.init_transactions(30)
+    sender.begin_transaction()
+    sender.produce(rig.topic("source"), msgspec.json.encode(Event("a", 2, wait_ms=60_000)), b"a")
+    sender.flush(30)
+    due_ms = run.ledger.next_due_ms()
+    run.until(lambda: run.ledger.clock_ms() > due_ms + 500, "the deadline to pass")
+    assert run.ledger.tally.fired == 0
+    sender.commit_transaction(30)
+    run.processed(1)
+    assert [said.why for said in rig.said()] == ["step", "step"]
+    # The marker of the transaction is the last in the source: it hides no end.
+    rig.send(Event("b", 3))
+    run.processed(3)
+
+
+def test_a_marker_at_the_end_of_the_source_does_not_hold_deadlines_back(rig: Rig, run: Run) -> None:
+    sender = Producer({**rig.client, "transactional.id": f"{rig.app}-sender"})
+    sender.init_transactions(30)
+    sender.begin_transaction()
+    sender.produce(rig.topic("source"), msgspec.json.encode(Event("a", 1, wait_ms=100)), b"a")
+    sender.commit_transaction(30)
+    run.until(lambda: run.ledger.tally.fired, "the deadline")
