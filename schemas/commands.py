@@ -46,7 +46,10 @@ class RefusedOption(Value, frozen=True, kw_only=True):
 
 
 class OfferedCase(Value, frozen=True, kw_only=True):
-    """One case inside a message or call; `letter` is empty when it is the only one."""
+    """One case inside a message or call; `letter` is empty when it is the only one.
+
+    `gift` marks what only the buyer may hear: nobody else who answers is told contents or prices.
+    """
 
     case_id: str
     letter: str = ""

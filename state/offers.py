@@ -102,25 +102,24 @@ def offer(turn: Turn, case: Case) -> OfferedCase:
         case.keys = (*case.keys, *[option_id for option_id in case.offered if option_id not in case.keys])
     exception = case.exception
     line = exception.line
-    hidden = _hides_contents(turn, case)
     delta_minor = turn.order_delta_minor(case)
     return OfferedCase(
         case_id=case.case_id,
         letter=case.letter,
         kind=exception.kind,
         decision_version=case.version,
-        line_name=line.name if line is not None and not hidden else "",
+        line_name=line.name if line is not None else "",
         quantity_short=case.quantity_short,
         options=tuple([_shown(turn, case, candidate, delta_minor) for candidate in shown]),
         more=len(candidates) - len(shown),
         refused=refused,
         refund_allowed=exception.refund_allowed and not case.is_closed,
         standing=case.decision,
-        gift=hidden,
+        gift=_is_for_the_buyer_alone(turn, case),
     )
 
 
-def _hides_contents(turn: Turn, case: Case) -> bool:
+def _is_for_the_buyer_alone(turn: Turn, case: Case) -> bool:
     """Whoever receives a delivery from somebody else hears neither contents nor prices: only the buyer does."""
     line = case.exception.line
     return turn.conversation.facts.recipient_differs and (line is None or Group.GIFT in line.groups)

@@ -170,7 +170,9 @@ def test_where_neither_an_option_nor_a_refund_is_left_people_take_over():
 
 def test_only_the_buyer_of_a_gift_hears_what_is_in_it():
     gift = a_line(groups=(Group.GIFT,))
-    assert asked(an_exception(line=gift), recipient_differs=True).shown().gift
+    secret = asked(an_exception(line=gift), recipient_differs=True).shown()
+    assert secret.gift
+    assert secret.line_name == "Oakmill Sourdough 400 g", "the buyer is the one who is asked"
     assert not asked(an_exception(line=gift)).shown().gift
     assert not asked(an_exception(), recipient_differs=True).shown().gift
 
