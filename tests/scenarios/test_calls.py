@@ -274,3 +274,41 @@ def test_that_it_rings_is_old_news_once_somebody_has_answered():
     assert world.of(EvidenceRequest) == []
     world.hangs_up(call)
     assert len(world.of(EvidenceRequest)) == 1
+
+
+def test_call_me_later_before_anybody_has_called_is_answered_with_a_link():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward(seconds=60)
+    world.answers(channel=Channel.SMS, signal=Signal.CALL_LATER)
+    world.expect_sent(Purpose.LINK, Channel.SMS)
+    world.fast_forward_to(NOON + timedelta(seconds=200))
+    world.expect_call()
+
+
+def test_an_opt_out_that_is_found_when_a_call_is_claimed_is_one_for_texts_as_well():
+    world, call = ringing()
+    world.receipt(call, ReceiptState.SUPPRESSED, sequence=2, reason="opted_out")
+    world.fast_forward(minutes=10)
+    world.expect_call(attempts=1)
+    world.expect_sent(Purpose.DEFAULT, Channel.PUSH, Channel.EMAIL)
+
+
+def test_a_call_that_still_rings_when_the_default_is_applied_is_taken_back():
+    world, call = ringing()
+    world.fast_forward_to(NOON + timedelta(seconds=319))
+    assert world.cancelled() == []
+    world.fast_forward(seconds=1)
+    assert world.cancelled() == [call.command_id]
+
+
+def test_a_customer_who_is_talking_when_the_time_is_over_can_still_choose():
+    world, call = ringing()
+    world.receipt(call, ReceiptState.ANSWERED, sequence=2)
+    world.fast_forward_to(NOON + timedelta(seconds=320))
+    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
+    # What was asked before the default is asked again with the truth, and then it counts.
+    world.says("corner", version=0)
+    assert world.last_verdict().reason == "older_version"
+    world.says("corner", version=1)
+    world.expect_decision(Resolution.SUBSTITUTED, actor=Actor.CUSTOMER, version=2)

@@ -192,3 +192,13 @@ def test_the_picker_is_told_until_when_to_wait_and_never_longer_than_the_tote_st
     assert world.holds()[-1].until_at == NOON + timedelta(minutes=2)
     world = with_time_left(minutes=10)
     assert world.holds()[-1].until_at == NOON + timedelta(seconds=320)
+
+
+def test_the_picker_of_the_other_line_hears_how_long_to_wait_now():
+    world = World()
+    world.exception(an_exception(fulfilment_deadline_at=NOON + timedelta(minutes=4)))
+    world.exception(a_second(fulfilment_deadline_at=NOON + timedelta(minutes=50)))
+    world.fast_forward(seconds=40)
+    assert world.holds("x2")[-1].until_at == NOON + timedelta(seconds=230)
+    world.taps("corner")
+    assert world.holds("x2")[-1].until_at == NOON + timedelta(seconds=320)

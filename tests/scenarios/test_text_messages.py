@@ -143,3 +143,12 @@ def test_a_text_in_time_is_never_lost_because_its_window_has_just_closed():
     world.texts("1")
     world.fast_forward(minutes=10)
     world.expect_decision(Resolution.SUBSTITUTED, actor=Actor.CUSTOMER, version=1)
+
+
+def test_a_bare_number_when_several_lines_are_decided_is_asked_again():
+    world = asked(an_exception(), a_second())
+    world.texts("A1 B1")
+    world.texts("0")
+    world.expect_decision(Resolution.SUBSTITUTED, "x1", version=1)
+    world.expect_decision(Resolution.SUBSTITUTED, "x2", version=1)
+    assert [reply.reason for reply in world.sent(SMS, Purpose.REPLY)] == ["which_one"]
