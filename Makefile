@@ -6,6 +6,9 @@ PY := .venv/bin/python
 UV := .venv/bin/uv
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+COVERING := tests/state tests/scenarios tests/properties tests/mutants tests/schemas tests/understand tests/dialogue
+MUTATE ?= state/plan.py state/gate.py state/decide.py
+EVERY ?= 1
 
 .PHONY: help
 help: ## this list
@@ -82,6 +85,18 @@ bench-engine: setup ## the engine against its peers (BENCH=steady,... QUICK=1 BE
 lock-bench: setup ## renew the lock of the Quix peer, whose pins conflict with ours
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock-bench' tests/bench/quix.in -o tests/bench/quix.lock
+
+.PHONY: coverage
+coverage: setup ## branch coverage of state/ and schemas/ by the fast tests; below 95 % of state/ it fails
+	@.venv/bin/coverage erase
+	@.venv/bin/coverage run -m pytest -q -m 'not real and not chaos' $(COVERING) $(PYTEST_ARGS)
+	@.venv/bin/coverage report --include='schemas/*'
+	@.venv/bin/coverage report --include='state/*' --fail-under=95
+
+.PHONY: mutants
+mutants: setup ## break the heart on purpose, by hand and line by line (MUTATE="state/plan.py", EVERY=10 samples); not in CI
+	@.venv/bin/pytest -q tests/mutants
+	@.venv/bin/python -m tests.mutants.sweep $(MUTATE) --every $(EVERY) --report docs/mutation.md
 
 .PHONY: clean
 clean: ## remove everything that was built

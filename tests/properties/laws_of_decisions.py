@@ -110,13 +110,33 @@ def _about(answer: Answer, case: Case) -> bool:
 
 
 def an_answer_in_time_never_loses(books: Books, step: Step, update: OrderUpdate) -> None:
-    """I7a: what a customer decided in time is not replaced by the default, unless the OMS made it a new question."""
+    """I7a: what a customer decided in time is not replaced by the default, unless it became another question.
+
+    That is so when the OMS holds another line, or when what was chosen may not be written any more.
+    """
     earlier = books.decisions.get(update.case_id)
     if earlier is None or earlier.actor is Actor.DEFAULT or update.decision.actor is not Actor.DEFAULT:
         return
-    asked_again = update.case_id in books.reopened or isinstance(step.event, WriteBackReceived)
+    asked_again = update.case_id in books.reopened or is_another_question(
+        books, step, step.case(update.case_id)
+    )
     law(asked_again, "an answer in time never loses to the default (I7a)", earlier, update)
     books.reopened.discard(update.case_id)
+
+
+def is_another_question(books: Books, step: Step, case: Case) -> bool:
+    """The OMS speaks of another line, or what was chosen became unsafe before it could be written."""
+    if isinstance(step.event, WriteBackReceived):
+        return True
+    earlier = books.decisions.get(case.case_id)
+    if earlier is None or case.exception.line is None:
+        return False
+    around = for_safety_alone(step.around(case, 0))
+    by_id = {option.option_id: option for option in case.exception.options}
+    return not all(
+        part.option_id in by_id and oracle.may_be_had(by_id[part.option_id], part.quantity, around)
+        for part in earlier.chosen
+    )
 
 
 def good_answers_are_taken(step: Step) -> None:
@@ -159,6 +179,19 @@ def good_answers_are_taken(step: Step) -> None:
         event,
         decision,
     )
+
+
+def older_answers_change_nothing(step: Step) -> None:
+    """First decision wins among answers to one version: who saw another one than stands is told so."""
+    event = step.event
+    if not isinstance(event, ResponseReceived) or len(event.answers) != 1 or step.after is step.before:
+        return
+    answer = event.answers[0]
+    before, after = step.case_before(answer.case_id), step.case(answer.case_id)
+    if before is None or before.decision is None or after is None or answer.decision_version is None:
+        return
+    if answer.decision_version != before.decision.version:
+        law(after.decision == before.decision, "an answer to another version changes nothing", answer)
 
 
 def every_answer_is_judged(step: Step) -> None:

@@ -1,7 +1,5 @@
 """The same laws under a machine that looks before it leaps: receipts for what was sent, answers to what is open."""
 
-import os
-
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -116,7 +114,8 @@ class AnyLife(RuleBasedStateMachine):
 
 
 TestAnyLife = AnyLife.TestCase
-if os.environ.get("HYPOTHESIS_PROFILE", "fast") == "fast":
-    TestAnyLife.settings = settings(max_examples=60, stateful_step_count=25)
-else:
-    TestAnyLife.settings = settings(stateful_step_count=60)
+# A machine's example is many steps, so that fewer of them search as much.
+TestAnyLife.settings = settings(
+    max_examples=max(settings().max_examples // 3, 10),
+    stateful_step_count=60 if settings().max_examples > 1_000 else 25,
+)

@@ -49,7 +49,9 @@ SHIPPED = shelves.load()
 
 
 def _variant(key: str, policy_id: str, **changes) -> Policy:
-    return Policy.model_validate(SHIPPED[key].model_dump() | {"id": policy_id} | changes)
+    """Found by its hint alone: no store has this name."""
+    applies = {"stores": ["by-hint-only"]}
+    return Policy.model_validate(SHIPPED[key].model_dump() | {"id": policy_id, "applies": applies} | changes)
 
 
 MID = "mid_pick_substitution@1"

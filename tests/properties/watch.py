@@ -1,7 +1,6 @@
 """Every law, after every event of an order."""
 
 from schemas.commands import LineHold, OrderUpdate
-from schemas.events import WriteBackReceived
 from schemas.words import Channel, Purpose
 from tests.properties import laws_of_contact as contact
 from tests.properties import laws_of_decisions as decisions
@@ -35,6 +34,7 @@ def check(books: Books, step: Step) -> None:
     contact.shadow_contacts_nobody(step)
     decisions.good_answers_are_taken(step)
     decisions.every_answer_is_judged(step)
+    decisions.older_answers_change_nothing(step)
     if step.after is None:
         return
     decisions.quantities_add_up(step.after)
@@ -42,5 +42,5 @@ def check(books: Books, step: Step) -> None:
     time.fits(step.after)
     for case in step.after.cases:
         contact.stuck_cases_are_handed_over(books, step.after, case)
-        if case.decision is None and isinstance(step.event, WriteBackReceived):
+        if case.decision is None and decisions.is_another_question(books, step, case):
             books.reopened.add(case.case_id)
