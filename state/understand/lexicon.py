@@ -59,6 +59,7 @@ class Lexicon(msgspec.Struct, frozen=True):
     cardinals: Mapping[str, int]
     heard_as: Mapping[str, int]  # homophones of a key
     extremes: Mapping[str, tuple[str, bool]]  # word -> (measure and end, comparative)
+    sizable: Mapping[str, str]  # "big": names one only as "the big ..."
     units: Mapping[str, tuple[str, int]]  # unit word -> (measure, base units)
     pounds: frozenset[str]
     pence: frozenset[str]

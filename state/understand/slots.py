@@ -174,6 +174,13 @@ class Catalogue:
             if found and len(said) >= at + length:
                 yield Slot(at + length, "extreme", self._extreme(*found))
 
+        if (
+            at
+            and said[at] in self.lexicon.sizable
+            and Part.THE in self.lexicon.phrases.get(said[at - 1 : at], ())
+        ):
+            yield Slot(at + 1, "extreme", self._extreme(self.lexicon.sizable[said[at]], comparative=False))
+
     def _extreme(self, measure: str, comparative: bool) -> Numbers:
         """The offer at one end. A comparative among three counts only if one alone beats the first."""
         values: dict[int, Decimal] = {}

@@ -10,13 +10,13 @@ _ORDINALS = {
 }  # fmt: skip
 
 _EXTREMES: dict[str, tuple[str, bool]] = {
-    **dict.fromkeys(("cheapest", "least expensive", "lowest price", "lowest priced", "cheepest", "chepest", "cheap", "least pricey", "inexpensive"), ("price-", False)),
+    **dict.fromkeys(("cheapest", "least expensive", "lowest price", "lowest priced", "cheepest", "chepest", "least pricey", "cheap one"), ("price-", False)),
     **dict.fromkeys(("cheaper", "less expensive", "lower price", "lower priced", "cheeper", "cheper", "less pricey"), ("price-", True)),
-    **dict.fromkeys(("most expensive", "dearest", "priciest", "highest price", "expensive", "pricey"), ("price+", False)),
+    **dict.fromkeys(("most expensive", "dearest", "priciest", "highest price", "expensive one"), ("price+", False)),
     **dict.fromkeys(("dearer", "more expensive", "pricier", "higher price"), ("price+", True)),
-    **dict.fromkeys(("biggest", "largest", "bigest", "big", "large", "most rolls"), ("size+", False)),
+    **dict.fromkeys(("biggest", "largest", "bigest", "most rolls", "big one", "large one"), ("size+", False)),
     **dict.fromkeys(("bigger", "larger", "biger"), ("size+", True)),
-    **dict.fromkeys(("smallest", "littlest", "small", "little", "tiny", "smalest"), ("size-", False)),
+    **dict.fromkeys(("smallest", "littlest", "smalest", "small one", "little one"), ("size-", False)),
     **dict.fromkeys(("smaller", "littler"), ("size-", True)),
 }  # fmt: skip
 
@@ -105,6 +105,7 @@ LEXICON = Lexicon(
     cardinals={w: n for n, w in enumerate(_TEENS.split())} | {w: 10 * n for n, w in enumerate(_TENS.split(), 2)},
     heard_as={"to": 2, "too": 2, "tu": 2, "tow": 2, "tew": 2, "won": 1, "wun": 1, "wan": 1, "tree": 3, "free": 3, "thee": 3, "for": 4, "fore": 4},
     extremes=_EXTREMES,
+    sizable={"cheap": "price-", "inexpensive": "price-", "expensive": "price+", "pricey": "price+", "big": "size+", "large": "size+", "small": "size-", "little": "size-", "tiny": "size-"},
     units=_UNITS,
     pounds=frozenset({"£", "$", "€", "pound", "pounds", "quid", "pnd", "euro", "euros", "dollar", "dollars"}),
     pence=frozenset({"p", "pence", "penny", "pee", "cent", "cents"}),
