@@ -212,7 +212,7 @@ def on_to_next(turn: Turn, cause: Cause, last: Cause) -> None:
         turn.say("closing")
         turn.end(last, "settled")
         return
-    turn.move(cause, at=rest[0], failures=0, silences=0, quantity=0)
+    turn.move(cause, at=rest[0], failures=0, quantity=0)
     turn.say("next_line")
     turn.present()
 

@@ -48,7 +48,7 @@ def prompt_again(turn: Turn) -> None:
 
 def silent(turn: Turn) -> None:
     """Nothing was heard: like a failure, but nobody is put through to staff without a word."""
-    turn.change(silences=turn.session.silences + 1, failures=turn.session.failures + 1)
+    turn.change(failures=turn.session.failures + 1)
     if turn.session.failures >= FAILURES_MAX:
         turn.bring(LinkWanted("not_understood"))
         turn.say("no_answer")

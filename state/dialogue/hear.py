@@ -94,7 +94,8 @@ def _hear(turn: Turn, heard: AnyHeard) -> None:
 
 def _detected(turn: Turn, what: str) -> None:
     """Asynchronous detection may come late: once somebody has answered like a person, they are one."""
-    early = turn.session.stage in (Stage.DIALLED, Stage.PERSON, Stage.SCREENED) and not turn.session.turns
+    waiting = (Stage.DIALLED, Stage.PERSON, Stage.SCREENED, Stage.CODE)
+    early = turn.session.stage in waiting and not turn.session.turns
     if what == "machine" and early:
         persons.machine(turn)
     elif what == "fax" and early:
@@ -111,7 +112,6 @@ def _said(turn: Turn, heard: Utterance) -> None:
     if not text.strip():
         coping.silent(turn)
         return
-    turn.change(silences=0)
     if session.stage is Stage.CODE:
         _said_instead_of_code(turn, text)
         return
@@ -209,7 +209,6 @@ def _denies(session: Session, text: str, reading: Reading) -> bool:
 
 def _keyed(turn: Turn, digits: str) -> None:
     """Keys work at every moment: 9 is a person, * says it again."""
-    turn.change(silences=0)
     stage = turn.session.stage
     if digits == "9" and stage is not Stage.CODE:
         coping.hand_over(turn, "asked")

@@ -87,11 +87,11 @@ def _machine_speaks(turn: Turn, text: str) -> None:
 
 def screened(turn: Turn, text: str, reading: Reading) -> None:
     """After the screener: whoever speaks now is greeted like anybody who picks up."""
-    if reading.intent == "machine" and not screens(text, turn.session.locale):
-        machine(turn)
+    if screens(text, turn.session.locale):
+        misunderstood(turn)
         return
     if reading.intent == "machine":
-        misunderstood(turn, "sorry")
+        machine(turn)
         return
     turn.move(Cause.PICKED_UP, failures=0)
     turn.say("greeting_again")
@@ -130,7 +130,7 @@ def right_person(turn: Turn, cause: Cause = Cause.RIGHT_PERSON) -> None:
         turn.say("nothing_open")
         turn.end(Cause.NOTHING_OPEN, "settled")
         return
-    turn.move(cause, at=open_lines[0], failures=0, silences=0, quantity=0)
+    turn.move(cause, at=open_lines[0], failures=0, quantity=0)
     if turn.session.recording_wanted and turn.session.recording == "off":
         turn.change(recording="on")
         turn.record("start")

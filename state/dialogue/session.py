@@ -95,7 +95,6 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     pending: int = 0
     quantity: int = 0
     failures: int = 0
-    silences: int = 0
     turns: int = 0
     actor: Literal["customer", "delegate"] = "customer"
     relay: bool = False

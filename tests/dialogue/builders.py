@@ -58,8 +58,10 @@ def rolls(**fields):
     return a_line("x2", "Softleaf Toilet Roll 9 pack", options, minutes=9, **fields)
 
 
-def coffee(quantity=1, **fields):
-    options = (an_option("k1", "Kestrel Ground Coffee", "Kestrel", "227 g", 450, quantity=quantity),)
+def coffee(quantity=1, options=None, **fields):
+    options = options or (
+        an_option("k1", "Kestrel Ground Coffee", "Kestrel", "227 g", 450, quantity=quantity),
+    )
     return a_line("x3", "Arbor Ground Coffee 227 g", options, quantity=quantity, minutes=7, **fields)
 
 
