@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -13,6 +12,7 @@ from connectors.outbox import Connection
 from schemas.commands import ChannelCommand
 from schemas.words import Channel, Purpose
 from state.policy import Caps, Quiet
+from state.quiet import quiet_until, zone_named
 
 # They answer the customer's own words, so no cap counts them and no hour forbids them.
 REPLIES = frozenset({Purpose.REPLY, Purpose.HELP, Purpose.OPTOUT_ACK, Purpose.OPTIN_ACK, Purpose.LINK})
@@ -22,6 +22,7 @@ _CAPPED = frozenset({Purpose.ASK, Purpose.UPDATE, Purpose.CALL, Purpose.SATISFAC
 _AFTER_OPT_OUT = frozenset({Purpose.OPTOUT_ACK, Purpose.OPTIN_ACK, Purpose.HELP, Purpose.REPLY})
 _CONTACTS = (Channel.SMS, Channel.VOICE)
 _DAY = timedelta(days=1)
+_STEPS_MAX = 8
 _COUNTED = ("claimed", "sent", "ambiguous")
 
 
@@ -104,19 +105,15 @@ def _quiet_until(
     asks = command.purpose in (Purpose.ASK, Purpose.UPDATE, Purpose.CALL)
     if not asks or limits.quiet_exempt or command.channel not in _CONTACTS:
         return None
-    ends = [end for zone in zones if (end := _quiet_end(limits.quiet, zone, now)) is not None]
-    return max(ends, default=None)
-
-
-def _quiet_end(quiet: Quiet, zone: str, now: datetime) -> datetime | None:
-    local = now.astimezone(ZoneInfo(zone))
-    hour = local.time()
-    over_midnight = quiet.starts > quiet.ends
-    within = hour >= quiet.starts or hour < quiet.ends if over_midnight else quiet.starts <= hour < quiet.ends
-    if not within:
-        return None
-    end = datetime.combine(local.date(), quiet.ends, local.tzinfo)
-    return end if end > local else datetime.combine(local.date() + _DAY, quiet.ends, local.tzinfo)
+    opens_at = now
+    # The end in one zone may fall into the quiet hours of another; a day has few such steps.
+    for _ in range(_STEPS_MAX):
+        known = [zone for name in zones if (zone := zone_named(name)) is not None]
+        ends_at = max([quiet_until(limits.quiet, zone, opens_at) for zone in known], default=opens_at)
+        if ends_at <= opens_at:
+            break
+        opens_at = ends_at
+    return opens_at if opens_at > now else None
 
 
 def _over_cap(connection: Connection, command: ChannelCommand, caps: Caps, now: datetime) -> bool:

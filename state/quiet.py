@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.events import ExceptionRaised
 from schemas.facts import CustomerFacts
-from state.policy import Policy
+from state.policy import Policy, Quiet
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def opens_at(policy: Policy, exception: ExceptionRaised, facts: CustomerFacts, a
             return at
         if not zones:
             break
-        ends_at = max([_quiet_until(policy, zone, at) for zone in zones])
+        ends_at = max([quiet_until(policy.quiet, zone, at) for zone in zones])
         if ends_at <= at:
             return at
         at = exempt[0] if exempt is not None and at < exempt[0] < ends_at else ends_at
@@ -54,10 +54,10 @@ def exempt_span(policy: Policy, exception: ExceptionRaised) -> tuple[datetime, d
     return slot_from - slack, slot_until + slack
 
 
-def _quiet_until(policy: Policy, zone: ZoneInfo, at: datetime) -> datetime:
+def quiet_until(quiet: Quiet, zone: ZoneInfo, at: datetime) -> datetime:
     """The end of the quiet hours that hold in a zone at this instant; the instant itself where none do."""
     local = at.astimezone(zone)
-    starts, ends = policy.quiet.starts, policy.quiet.ends
+    starts, ends = quiet.starts, quiet.ends
     clock = local.time()
     if starts == ends:
         return at

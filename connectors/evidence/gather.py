@@ -43,8 +43,11 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gathered(msgspec.Struct, frozen=True):
+    """`calls` are those whose traces at the provider may go once the parts are kept."""
+
     parts: dict[EvidencePart, bytes]
     missing: tuple[EvidencePart, ...]
+    calls: tuple[Sent, ...] = ()
 
 
 # What a call left behind: its bytes, or None if there are none (yet).
@@ -78,7 +81,7 @@ class Gather:
             if body is not None:
                 parts[part] = body
         absent = [part for part in request.parts if part not in parts and part is not EvidencePart.MANIFEST]
-        return Gathered(parts, tuple(absent))
+        return Gathered(parts, tuple(absent), tuple(calls))
 
     def _part(
         self, part: EvidencePart, request: EvidenceRequest, sent: list[Sent], calls: list[Sent]

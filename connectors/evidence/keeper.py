@@ -7,6 +7,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from connectors.evidence.chain import Chain, Link, Stored, Tail, chain_of, sha256_of, signed
+from connectors.evidence.gather import Gathered
 from connectors.evidence.store import Store
 from schemas.commands import EvidenceRequest
 from schemas.facts import Decision, EvidencePointer
@@ -75,12 +76,16 @@ class Keeper:
     def keep(
         self,
         request: EvidenceRequest,
-        parts: dict[EvidencePart, bytes],
-        missing: tuple[EvidencePart, ...],
+        gathered: Gathered,
+        shared: tuple[Stored, ...],
         tail: Tail,
         now: datetime,
     ) -> Kept:
-        """Everything is stored and read back when it returns; raises `StoreError`, or `Erased` from `seal`."""
+        """Everything is stored and read back when it returns; raises `StoreError`, or `Erased` from `seal`.
+
+        `shared` objects were kept for another decision already; they are named again, not stored again.
+        """
+        parts, missing = gathered.parts, gathered.missing
         days = {part: self._days_for(request.policy, part) for part in (*parts, EvidencePart.MANIFEST)}
         base = f"{request.case_id}/{request.command_id}"
         keys = {part: f"evidence/{days[part]}d/{base}" for part in days}
@@ -114,7 +119,7 @@ class Keeper:
             order_id=request.order_id,
             case_id=request.case_id,
             decision_version=request.decision.version,
-            objects=tuple(objects),
+            objects=(*objects, *shared),
             missing=missing,
             made_at=now,
         )

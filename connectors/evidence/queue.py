@@ -10,14 +10,15 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from connectors.clock import Clock
-from connectors.evidence.chain import Tail, chain_of
-from connectors.evidence.gather import Gathered
+from connectors.evidence.chain import Stored, Tail, chain_of
+from connectors.evidence.gather import Gathered, Sent
 from connectors.evidence.keeper import Keeper, Kept
 from connectors.evidence.store import StoreError
 from connectors.outbox import Connection, Outbox
 from connectors.vault import Erased
 from schemas.commands import EvidenceRequest
 from schemas.events import EvidenceStored
+from schemas.words import EvidencePart
 
 log = structlog.get_logger()
 
@@ -42,20 +43,27 @@ class EvidenceQueue:
         *,
         gather: Callable[[EvidenceRequest], Gathered],
         keeper: Keeper,
+        after: Callable[[list[Sent]], bool] = lambda _calls: True,
         wait_for_parts: timedelta = WAIT_FOR_PARTS,
     ) -> None:
+        """`after` removes at the provider what is kept now; False if it could not."""
         self._pool, self._outboxes, self._clock = pool, outboxes, clock
         self._gather, self._keeper, self._wait_for_parts = gather, keeper, wait_for_parts
+        self._after = after
 
     def file(self, requests: list[EvidenceRequest]) -> None:
         """Durable when it returns; repeats change nothing."""
         now = self._clock.now()
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO evidence_requests (request_id, order_id, case_id, record, filed_at, due_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                "INSERT INTO evidence_requests"
+                " (request_id, order_id, case_id, conversation_id, record, filed_at, due_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 [
-                    (one.command_id, one.order_id, one.case_id, msgspec.json.encode(one), now, now)
+                    (
+                        *(one.command_id, one.order_id, one.case_id, one.conversation_id),
+                        *(msgspec.json.encode(one), now, now),
+                    )
                     for one in requests
                 ],
             )
@@ -86,12 +94,22 @@ class EvidenceQueue:
 
     def _work_on(self, request: EvidenceRequest, filed_at: datetime, now: datetime) -> None:
         gathered = self._gather(request)
-        if gathered.missing and now < filed_at + self._wait_for_parts:
-            waiting = f"waits for {', '.join(gathered.missing)}"
+        missing = gathered.missing
+        shared: tuple[Stored, ...] = ()
+        if EvidencePart.RECORDING in missing:
+            # One call decides several cases: whichever was first has it, and the provider no longer.
+            shared = self._recordings_of(request.conversation_id)
+            missing = tuple(part for part in missing if not (shared and part is EvidencePart.RECORDING))
+        if missing and now < filed_at + self._wait_for_parts:
+            waiting = f"waits for {', '.join(missing)}"
             self._later(request.command_id, now + _LOOK_AGAIN, waiting)
             return
         tail = self._tail(chain_of(request.order_id, self._keeper.chains))
-        self._settle(request, self._keeper.keep(request, gathered.parts, gathered.missing, tail, now))
+        gathered = Gathered(gathered.parts, missing, gathered.calls)
+        kept = self._keeper.keep(request, gathered, shared, tail, now)
+        if EvidencePart.RECORDING in gathered.parts and not self._after(list(gathered.calls)):
+            log.warning("recording_stays_at_provider", request_id=request.command_id)
+        self._settle(request, kept)
 
     def _tail(self, chain: int) -> Tail:
         with self._pool.connection() as connection:
@@ -99,6 +117,20 @@ class EvidenceQueue:
                 "SELECT seq, sha256 FROM evidence_chains WHERE chain = %s", [chain]
             ).fetchone()
         return Tail(row[0], row[1]) if row else Tail()
+
+    def _recordings_of(self, conversation_id: str) -> tuple[Stored, ...]:
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT objects FROM evidence_requests WHERE conversation_id = %s AND objects IS NOT NULL"
+                " ORDER BY settled_at DESC",
+                [conversation_id],
+            ).fetchall()
+        for (objects,) in rows:
+            stored = msgspec.json.decode(bytes(objects), type=tuple[Stored, ...])
+            found = tuple(one for one in stored if EvidencePart.RECORDING in one.parts)
+            if found:
+                return found
+        return ()
 
     def _later(self, request_id: str, at: datetime, problem: str) -> None:
         with self._pool.connection() as connection:
@@ -111,11 +143,13 @@ class EvidenceQueue:
         now = self._clock.now()
         with self._pool.connection() as connection, connection.transaction():
             settled = connection.execute(
-                "UPDATE evidence_requests SET settled_at = %s, problem = %s, pointer = %s"
+                "UPDATE evidence_requests SET settled_at = %s, problem = %s, pointer = %s, objects = %s"
                 " WHERE request_id = %s AND settled_at IS NULL RETURNING 1",
                 [
                     *(now, "" if kept else "erased"),
-                    *(msgspec.json.encode(kept.pointer) if kept else None, request.command_id),
+                    msgspec.json.encode(kept.pointer) if kept else None,
+                    msgspec.json.encode(kept.link.objects) if kept else None,
+                    request.command_id,
                 ],
             ).fetchone()
             if kept is None or settled is None:

@@ -174,6 +174,23 @@ def test_parts_that_are_kept_for_different_times_lie_in_different_objects(scene:
     assert scene.verify().objects == 2
 
 
+def test_a_recording_is_kept_once_for_all_decisions_of_its_conversation(scene: Scene) -> None:
+    sounds = [b"RIFF-sound"]
+    queue, _ = work_of(
+        scene.given,
+        recording=lambda _calls: sounds.pop() if sounds else None,
+        wait_for_parts=timedelta(hours=1),
+    )
+    parts = (EvidencePart.MANIFEST, EvidencePart.RECORDING)
+    queue.file([scene.request(n, parts) for n in (1, 2, 3)])
+    scene.eventually(lambda: not queue.work_once() and len(scene.told()) == 3)
+    assert all(fact.missing == () for fact in scene.told())
+    assert all(EvidencePart.RECORDING in fact.pointer.parts for fact in scene.told())
+    kept = [one["Key"] for one in scene.client.list_objects_v2(Bucket=scene.bucket)["Contents"]]
+    assert len([key for key in kept if key.startswith("evidence/30d/")]) == 1
+    assert scene.verify().holds
+
+
 def test_a_part_that_comes_later_is_waited_for_and_then_listed_as_missing(scene: Scene) -> None:
     parts = (EvidencePart.MANIFEST, EvidencePart.RECORDING)
     patient, _ = work_of(scene.given, wait_for_parts=timedelta(hours=1))

@@ -1,0 +1,270 @@
+"""A whole connectors process beside Kafka: real database, store, providers and OMS behind it."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from psycopg_pool import ConnectionPool
+
+from connectors.channels.catalogue import Providers
+from connectors.clock import SystemClock
+from connectors.edge.tokens import Links
+from connectors.evidence.keeper import PURPOSE, Bundle
+from connectors.evidence.store import Store
+from connectors.evidence.verify import verify
+from connectors.oms.reference import ReferenceOms
+from connectors.outbox import Connection
+from connectors.register.migrate import upgrade
+from connectors.service import Archive, Service, Setup
+from connectors.vault import Vault
+from schemas.codec import Codec
+from schemas.commands import EvidenceRequest, OfferedCase, OfferedOption, OrderUpdate
+from schemas.events import (
+    CustomerConsent,
+    CustomerContact,
+    EvidenceStored,
+    ReceiptReceived,
+    WriteBackReceived,
+)
+from schemas.facts import Decision, Money
+from schemas.registry import registry
+from schemas.words import Actor, Channel, EvidencePart, EvidencePath, Kind, Purpose, Resolution
+from state.shelf import load
+from tests.connectors.builders import a_command
+from tests.world.listener import Listener
+from tests.world.s3 import S3
+from tests.world.simulators.process import Simulator
+from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+
+pytestmark = pytest.mark.real
+US, ANN = "+441632960000", "+447400123456"
+SIGNING = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+
+
+_buckets = itertools.count(1)
+
+
+class World:
+    """The service on a thread, and everything that it talks to."""
+
+    def __init__(self, dsn: str, s3: S3, folder: Path) -> None:
+        upgrade(dsn)
+        self.simulators = {
+            "twilio": Simulator("twilio", folder, "--calls-per-second", "0", pace=0.02),
+            "fcm": Simulator("fcm", folder),
+            "smtp": Simulator("smtp", folder),
+            "oms": Simulator("oms", folder),
+        }
+        for simulator in self.simulators.values():
+            simulator.start()
+        self.bucket = f"service-{next(_buckets)}"
+        s3.create_locked_bucket(self.bucket)
+        self.s3, self.product = s3, Listener(AUTH_TOKEN)
+        self.product.__enter__()
+        self.clock = SystemClock()
+        self.pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=1, max_size=20, open=True)
+        self.codec = Codec(registry(None))
+        self.vault = Vault(self.pool, b"m" * 32, b"s" * 16, self.clock)
+        self.published: list[tuple[str, str, bytes]] = []
+        self.service = Service(
+            Setup(run="one/1", retailer="Greengrocer", providers=self._providers()),
+            pool=self.pool,
+            encode=self.codec.encode,
+            publish=self.published.extend,
+            clock=self.clock,
+            vault=self.vault,
+            policy_of=load().by_key.__getitem__,
+            links=Links(["secret"], self.product.url),
+            oms=ReferenceOms(self.simulators["oms"].url, "oms-token", 5.0),
+            archive=Archive(Store(s3.client(), self.bucket), SIGNING),
+        )
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.service.run, args=(self.ended,))
+        self.thread.start()
+
+    def _providers(self) -> Providers:
+        return Providers(
+            public_url=self.product.url,
+            twilio_account_sid=ACCOUNT_SID,
+            twilio_auth_token=AUTH_TOKEN,
+            twilio_base_url=self.simulators["twilio"].url,
+            sms_sender=US,
+            voice_sender=US,
+            fcm_account_file=self.simulators["fcm"].folder / "service-account.json",
+            fcm_base_url=self.simulators["fcm"].url,
+            smtp_host="127.0.0.1",
+            smtp_port=self.simulators["smtp"].port,
+            smtp_tls=False,
+            email_sender="us@greengrocer.test",
+            timeout_s=5.0,
+        )
+
+    def told(self, kind: type[Any]) -> list[Any]:
+        facts = [self.codec.decode(value) for topic, _, value in self.published if topic == "case.events.v1"]
+        return [fact for fact in facts if isinstance(fact, kind)]
+
+    def eventually(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
+        give_up = time.monotonic() + timeout_s
+        while not true():
+            assert self.thread.is_alive(), "the service has ended"
+            assert time.monotonic() < give_up, self.told(object)
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        self.ended.set()
+        self.thread.join(60)
+        self.product.__exit__()
+        for simulator in self.simulators.values():
+            simulator.stop()
+        self.pool.close()
+
+
+@pytest.fixture
+def world(dsn: str, s3: S3, tmp_path: Path) -> Iterator[World]:
+    world = World(dsn, s3, tmp_path)
+    yield world
+    world.close()
+
+
+def an_ask(world: World) -> tuple[OfferedCase, ...]:
+    soya = OfferedOption(
+        key=1,
+        option_id="o1",
+        name="Soya milk 1 l",
+        quantity=1,
+        price=Money(180, "GBP"),
+        total=Money(2410, "GBP"),
+    )
+    return (
+        OfferedCase(
+            case_id="E1",
+            kind=Kind.ITEM_UNAVAILABLE,
+            decision_version=0,
+            line_name="Oat milk 1 l",
+            quantity_short=1,
+            options=(soya,),
+        ),
+    )
+
+
+def test_one_exception_goes_out_on_every_channel_into_the_oms_and_into_the_evidence(world: World) -> None:
+    now = world.clock.now()
+    world.vault.keep(
+        CustomerContact(
+            customer_ref="ann",
+            revision=1,
+            push_tokens=("device-ann",),
+            phone=ANN,
+            email="ann@example.com",
+            zone="Europe/London",
+            occurred_at=now,
+        )
+    )
+    world.simulators["twilio"].put(f"phones/{ANN}", {"picks_up": "person"})
+    world.product.twiml["/twilio/voice/A1~E1.4"] = (
+        "<Response><Start><Recording/></Start><Say>Greengrocer here, about your oat milk.</Say></Response>"
+    )
+    offered = an_ask(world)
+    # Confirmations and calls that answer go at any hour; questions would wait for the morning.
+    for n, channel in enumerate((Channel.PUSH, Channel.SMS, Channel.EMAIL, Channel.VOICE), start=1):
+        purpose = Purpose.LINK if channel is not Channel.VOICE else Purpose.REPLY
+        command = a_command(
+            f"A1~E1.{n}",
+            channel,
+            now=now,
+            for_s=600,
+            purpose=purpose,
+            about=("E1",),
+            cases=offered,
+            respond_by_at=now + timedelta(minutes=5),
+        )
+        world.service.claims.file([command])
+    world.eventually(lambda: len({r.channel for r in world.told(ReceiptReceived) if r.state == "sent"}) == 4)
+    pushed = world.simulators["fcm"].get("devices/device-ann")["received"][0]
+    assert pushed["notification"]["body"].startswith(
+        "Greengrocer: about your order A1: please choose here: http"
+    )
+    [mail] = world.simulators["smtp"].get("messages?to=ann@example.com")
+    assert mail["links"][0] == pushed["data"]["link"]
+    world.simulators["twilio"].expect("recording", state="completed")
+
+    world.simulators["oms"].put(
+        "orders/A1", {"lines": [{"line_id": "l1", "ordered": 1, "quantity": 1, "unit_price_minor": 190}]}
+    )
+    decision = Decision(
+        decision_id="E1.d1",
+        case_id="E1",
+        version=1,
+        resolution=Resolution.REFUNDED,
+        refund_quantity=1,
+        actor=Actor.CUSTOMER,
+        policy="mid_pick_substitution@1",
+        decided_at=now,
+    )
+    update = OrderUpdate(
+        command_id="E1.d1",
+        order_id="A1",
+        case_id="E1",
+        customer_ref="ann",
+        store_id="s1",
+        line_id="l1",
+        expected_quantity=1,
+        decision=decision,
+        issued_at=now,
+    )
+    world.service.write_backs.file([update])
+    world.eventually(lambda: [str(f.outcome) for f in world.told(WriteBackReceived)] == ["applied"])
+
+    parts = (EvidencePart.MANIFEST, EvidencePart.MESSAGES, EvidencePart.CALL_LOG, EvidencePart.RECORDING)
+    request = EvidenceRequest(
+        command_id="E1.d1.e",
+        order_id="A1",
+        conversation_id="A1~E1",
+        case_id="E1",
+        customer_ref="ann",
+        path=EvidencePath.VOICE,
+        parts=parts,
+        decision=decision,
+        commands=4,
+        policy="mid_pick_substitution@1",
+        issued_at=now,
+    )
+    world.service.evidence.file([request])
+    world.eventually(lambda: len(world.told(EvidenceStored)) == 1)
+    [stored] = world.told(EvidenceStored)
+    assert stored.missing == ()
+    store = Store(world.s3.client(), world.bucket)
+    assert verify(store, [SIGNING.public_key()], "E1").holds
+    recording = next(key for key in store.keys("evidence/") if key.startswith("evidence/30d/"))
+    sealed = store.get(recording)
+    assert sealed is not None
+    opened = msgspec.msgpack.decode(world.vault.unseal("ann", sealed, PURPOSE), type=Bundle)
+    assert opened.parts["recording"].startswith(b"RIFF")
+    deleted = world.simulators["twilio"].book("request", method="DELETE")
+    assert len(deleted) == 1
+    # What the customer is called and where they live is in no fact that leaves.
+    told = b"".join(value for _, _, value in world.published)
+    assert not [secret for secret in (ANN, "ann@example.com", "device-ann") if secret.encode() in told]
+
+
+def test_an_opt_out_that_came_meanwhile_is_obeyed(world: World) -> None:
+    now = world.clock.now()
+    world.vault.keep(CustomerContact(customer_ref="ann", revision=1, phone=ANN, occurred_at=now))
+    consent = CustomerConsent(
+        customer_ref="ann",
+        channels=(Channel.SMS, Channel.VOICE),
+        opted_out=True,
+        source="sms",
+        occurred_at=now,
+    )
+    world.vault.consent(consent)
+    world.service.claims.file([a_command(now=now, for_s=600, purpose=Purpose.CONFIRM)])
+    world.eventually(lambda: [r.reason for r in world.told(ReceiptReceived)] == ["opted_out"])
+    assert world.simulators["twilio"].book("request") == []
