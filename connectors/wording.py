@@ -8,6 +8,7 @@ from babel.dates import format_time
 from babel.numbers import format_currency, get_currency_precision
 
 from connectors.channels.parcel import Text
+from connectors.reasons import in_words
 from schemas.commands import ChannelCommand, OfferedCase, OfferedOption
 from schemas.facts import Decision, Money
 from schemas.words import Channel, Purpose, Resolution
@@ -72,7 +73,7 @@ class Wording:
             "link": link,
             "decisions": ", ".join(_decision(case, locale) for case in command.cases if case.standing),
             "total": _total(command.cases, locale),
-            "reason": command.reason,
+            "reason": in_words(command.reason, locale),
             "call_at": _clock_time(command.respond_by_at, zone, locale),
         }
         body = " ".join(template.format_map(values).split())
@@ -109,7 +110,10 @@ def _options(cases: tuple[OfferedCase, ...], locale: str) -> str:
 
 def _choices(case: OfferedCase, locale: str) -> str:
     words, letter = _words(locale), case.letter
-    shown = [f"{letter}{option.key} = {_option(option, locale)}" for option in case.options]
+    shown = [
+        f"{letter}{option.key} = {option.name if case.gift else _option(option, locale)}"
+        for option in case.options
+    ]
     if case.refund_allowed:
         shown.append(f"{letter}0 = {words['refund']}")
     if case.more:
@@ -139,13 +143,13 @@ def _decision(case: OfferedCase, locale: str) -> str:
 
 
 def _quantities(case: OfferedCase, decision: Decision, words: dict[str, str]) -> list[str]:
-    names = {option.option_id: option.name for option in case.options}
     told = []
     if decision.keep_quantity:
         told.append(words["keep"].format(n=decision.keep_quantity, name=case.line_name))
     told += [
-        words["replace"].format(n=one.quantity, name=names.get(one.option_id, one.option_id))
+        words["replace"].format(n=part.pieces, name=part.name)
         for one in decision.chosen
+        for part in one.components
     ]
     if decision.refund_quantity:
         told.append(words["refunded"].format(n=decision.refund_quantity, name=case.line_name))
@@ -153,9 +157,6 @@ def _quantities(case: OfferedCase, decision: Decision, words: dict[str, str]) ->
 
 
 def _total(cases: tuple[OfferedCase, ...], locale: str) -> str:
-    """The order's total after the latest of the decisions told."""
-    decided = [case.standing for case in cases if case.standing and case.standing.price_after]
-    if not decided:
-        return ""
-    latest = max(decided, key=lambda decision: decision.decided_at)
-    return _money(latest.price_after, locale) if latest.price_after else ""
+    """The order's total after the decisions told; whoever receives a gift hears none."""
+    totals = [case.total for case in cases if case.total is not None and not case.gift]
+    return _money(totals[-1], locale) if totals else ""

@@ -9,6 +9,7 @@ from babel.numbers import format_currency, get_currency_precision
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from connectors.edge.choices import Choices
+from connectors.reasons import in_words
 from schemas.facts import Money
 
 _WORDS = {
@@ -53,29 +54,6 @@ _WORDS = {
         "nothing": "Es gibt nichts zu wählen.",
     },
 }
-_REASONS = {
-    "en": {
-        "older_version": "something else was decided meanwhile; it is shown below, and you can change it",
-        "already_picked": "it was already packed",
-        "already_closed": "it is already settled",
-        "refund_is_final": "the money is already on its way back",
-        "too_late": "the order is already packed",
-        "total_changed": "the total has changed; please look at it again",
-        "not_available": "this choice can no longer be had",
-        "login_needed": "please log in to your account for that",
-    },
-    "de": {
-        "older_version": "inzwischen wurde anders entschieden; es steht unten, und Sie können es ändern",
-        "already_picked": "es ist schon gepackt",
-        "already_closed": "es ist schon erledigt",
-        "refund_is_final": "das Geld ist schon unterwegs zu Ihnen",
-        "too_late": "die Bestellung ist schon gepackt",
-        "total_changed": "die Summe hat sich geändert; bitte sehen Sie noch einmal nach",
-        "not_available": "diese Wahl gibt es nicht mehr",
-        "login_needed": "bitte melden Sie sich dafür an",
-    },
-}
-
 _environment = Environment(
     loader=PackageLoader("connectors.edge"),
     autoescape=select_autoescape(),
@@ -88,7 +66,6 @@ def render(choices: Choices, *, verdict: str | None = None, reason: str = "") ->
     """(HTML, the nonce of its style). `verdict`: `waiting`, `accepted` or `refused` after a submission."""
     language = choices.locale.split("-", maxsplit=1)[0]
     words = _WORDS.get(language, _WORDS["en"])
-    reasons = _REASONS.get(language, _REASONS["en"])
     nonce = secrets.token_urlsafe(12)
 
     def money(amount: Money) -> str:
@@ -108,6 +85,6 @@ def render(choices: Choices, *, verdict: str | None = None, reason: str = "") ->
         clock=clock,
         nonce=nonce,
         verdict=verdict,
-        reason=reasons.get(reason.split(":", maxsplit=1)[0], reason),
+        reason=in_words(reason, choices.locale),
     )
     return html, nonce
