@@ -110,10 +110,7 @@ def _options(cases: tuple[OfferedCase, ...], locale: str) -> str:
 
 def _choices(case: OfferedCase, locale: str) -> str:
     words, letter = _words(locale), case.letter
-    shown = [
-        f"{letter}{option.key} = {option.name if case.gift else _option(option, locale)}"
-        for option in case.options
-    ]
+    shown = [f"{letter}{option.key} = {_option(option, locale)}" for option in case.options]
     if case.refund_allowed:
         shown.append(f"{letter}0 = {words['refund']}")
     if case.more:
@@ -157,6 +154,6 @@ def _quantities(case: OfferedCase, decision: Decision, words: dict[str, str]) ->
 
 
 def _total(cases: tuple[OfferedCase, ...], locale: str) -> str:
-    """The order's total after the decisions told; whoever receives a gift hears none."""
-    totals = [case.total for case in cases if case.total is not None and not case.gift]
+    """The order's total with all that was decided."""
+    totals = [case.total for case in cases if case.total is not None]
     return _money(totals[-1], locale) if totals else ""

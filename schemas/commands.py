@@ -49,6 +49,7 @@ class OfferedCase(Value, frozen=True, kw_only=True):
     """One case inside a message or call; `letter` is empty when it is the only one.
 
     `gift` marks what only the buyer may hear: nobody else who answers is told contents or prices.
+    `total` is the order's, with all that was decided.
     """
 
     case_id: str
@@ -63,6 +64,7 @@ class OfferedCase(Value, frozen=True, kw_only=True):
     refund_allowed: bool = True
     standing: Decision | None = None
     gift: bool = False
+    total: Money | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -116,6 +116,7 @@ def offer(turn: Turn, case: Case) -> OfferedCase:
         refund_allowed=exception.refund_allowed and not case.is_closed,
         standing=case.decision,
         gift=_is_for_the_buyer_alone(turn, case),
+        total=Money(exception.order_total.minor + turn.order_delta_minor(), exception.order_total.currency),
     )
 
 

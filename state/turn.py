@@ -249,8 +249,8 @@ class Turn:
             return ()
         return tuple([channel for channel in DIGITAL if self.usable(channel)])
 
-    def order_delta_minor(self, without: Case) -> int:
-        """What the order's other decisions add to its total."""
+    def order_delta_minor(self, without: Case | None = None) -> int:
+        """What the order's decisions add to its total, all of them or those of the other cases."""
         total = 0
         for case in self.conversation.cases:
             decision = case.decision

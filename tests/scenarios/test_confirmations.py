@@ -4,7 +4,7 @@ import pytest
 
 from schemas.events import Answer
 from schemas.words import Channel, Purpose, ReceiptState
-from tests.builders import a_customer, a_second, an_exception
+from tests.builders import a_customer, a_second, an_exception, pounds
 from tests.scenarios.world import World
 
 PUSH, SMS, EMAIL, VOICE = Channel.PUSH, Channel.SMS, Channel.EMAIL, Channel.VOICE
@@ -108,3 +108,13 @@ def test_a_confirmation_finds_another_way_when_its_channel_has_failed():
     world.taps("corner")
     world.fast_forward(seconds=10)
     world.expect_sent(Purpose.CONFIRM, EMAIL)
+
+
+def test_a_confirmation_names_the_total_of_the_order_and_not_of_the_line():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward(seconds=20)
+    world.answers(Answer(case_id="x1", key=0, decision_version=0))
+    world.fast_forward(seconds=5)
+    (confirmation,) = world.sent(purpose=Purpose.CONFIRM)
+    assert confirmation.cases[0].total == pounds(5_800)
