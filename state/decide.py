@@ -492,7 +492,11 @@ def _outcome(turn: Turn, event: Delivered | RefusedAtDoor | Credited | OrderComp
     conversation = turn.conversation
     changed = isinstance(event, Delivered | OrderCompleted) and news.plan_invitation(turn, event.occurred_at)
     if isinstance(event, OrderCompleted):
-        return changed
+        # What was asked can no longer be delivered: nobody is asked or called about it any more.
+        overtaken = [case for case in conversation.open_cases if not (case.taken or case.stuck)]
+        for case in overtaken:
+            apply_default(turn, case)
+        return changed or bool(overtaken)
     word = {Delivered: "delivered", RefusedAtDoor: "refused", Credited: "credited"}[type(event)]
     for case in conversation.cases:
         line = case.exception.line

@@ -122,7 +122,7 @@ def _of_call(turn: Turn, event: ReceiptReceived, n: int) -> bool:
         return False
     call.sequence = event.sequence
     match event.state:
-        case ReceiptState.RINGING:
+        case ReceiptState.RINGING if call.state is CallState.QUEUED:
             call.state = CallState.RINGING
         case ReceiptState.ANSWERED:
             call.state = CallState.ANSWERED

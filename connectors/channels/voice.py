@@ -20,7 +20,8 @@ STATES = {
     "completed": ReceiptState.COMPLETED,
     "busy": ReceiptState.BUSY,
     "no-answer": ReceiptState.NO_ANSWER,
-    "failed": ReceiptState.FAILED,
+    # The network's fault, not the number's: another attempt may get through.
+    "failed": ReceiptState.PROVIDER_DOWN,
     "canceled": ReceiptState.CANCELLED,
 }
 FINAL = {"completed", "busy", "no-answer", "failed", "canceled"}

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from schemas.commands import CaseChanged, OrderUpdate
-from schemas.events import LinePicked, OrderCancelled
+from schemas.events import LinePicked, OrderCancelled, OrderCompleted
 from schemas.facts import OwnChoice
 from schemas.words import (
     Actor,
@@ -415,3 +415,13 @@ def test_the_record_goes_after_its_retention_and_the_register_is_left_as_it_was(
     world.fast_forward(days=8)
     assert world.records == {}
     assert world.of(CaseChanged)[-1].state is CaseState.CLOSED
+
+
+def test_an_order_that_is_completed_over_an_open_question_takes_its_default_and_is_called_by_nobody():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward(seconds=60)
+    world.happens(OrderCompleted(event_id="done", order_id="order-1", occurred_at=world.now))
+    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
+    world.fast_forward(hours=1)
+    world.expect_no_call()
