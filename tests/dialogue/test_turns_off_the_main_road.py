@@ -51,23 +51,16 @@ def test_a_fax_is_hung_up_on():
     assert call(a_call(), Answered(), Detected("fax"))[3].ending == "hang_up"
 
 
+SCREENER = "record your name and reason for calling and I'll see if this person is available"
+
+
 def test_a_screener_that_turns_into_a_voicemail_gets_the_callback():
-    _, _, outcomes, _ = call(
-        a_call(),
-        Answered(),
-        "please say your name and why you are calling",
-        "please leave a message after the tone",
-    )
+    _, _, outcomes, _ = call(a_call(), Answered(), SCREENER, "please leave a message after the tone")
     assert any(isinstance(o, MessageLeft) for o in outcomes)
 
 
 def test_a_screener_that_asks_again_is_told_again():
-    session, said, _, _ = call(
-        a_call(),
-        Answered(),
-        "please say your name and why you are calling",
-        "please say your name and why you are calling",
-    )
+    session, said, _, _ = call(a_call(), Answered(), SCREENER, SCREENER)
     assert session.stage is Stage.SCREENED
     assert "question about today's order" in said[-1]
 
