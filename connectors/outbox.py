@@ -29,10 +29,15 @@ class Outbox:
 
     def put(self, connection: Connection, facts: Iterable[Fact]) -> None:
         """Part of the caller's transaction."""
-        rows = [(str(self._topic), fact.order_id, self._encode(fact)) for fact in facts]
-        if rows:
-            with connection.cursor() as cursor:
-                cursor.executemany("INSERT INTO outbox (topic, key, value) VALUES (%s, %s, %s)", rows)
+        for fact in facts:
+            self.put_elsewhere(connection, self._topic, fact.order_id, fact)
+
+    def put_elsewhere(self, connection: Connection, topic: Topic, key: str, record: msgspec.Struct) -> None:
+        """A record for another topic, part of the caller's transaction."""
+        connection.execute(
+            "INSERT INTO outbox (topic, key, value) VALUES (%s, %s, %s)",
+            [str(topic), key, self._encode(record)],
+        )
 
 
 def publish_outbox(pool: ConnectionPool[Connection], publish: Publish) -> int:

@@ -24,7 +24,7 @@ STATES = {
     "failed": ReceiptState.FAILED,
     "canceled": ReceiptState.CANCELLED,
 }
-_FINAL = {"delivered", "read", "undelivered", "failed", "canceled"}
+FINAL = {"delivered", "read", "undelivered", "failed", "canceled"}
 
 
 class Sms:
@@ -68,7 +68,7 @@ class Sms:
             status = str(self._client.messages(provider_id).fetch().status)
         except (TwilioException, OSError):
             return None
-        return Progress(STATES.get(status, ReceiptState.UNKNOWN), status in _FINAL)
+        return Progress(STATES.get(status, ReceiptState.UNKNOWN), status in FINAL)
 
 
 def _body(parcel: Parcel) -> str:
