@@ -52,6 +52,8 @@ class Chaos:
             plan = list(faults) * each_at_least
             while plan or time.monotonic() < until_s:
                 name = plan.pop(0) if plan else self.chance.choice(list(faults))
+                # One fault at a time: whoever was struck last is back before somebody else is.
+                wait(lambda: all(worker.ready() for worker in self.supervisor.workers.values()), 60)
                 self.must_resume(name, faults[name]())
                 self.faults[name] += 1
             self.trickle.stop()

@@ -11,7 +11,7 @@ from tests.streams.job import Event
 from tests.streams.rig import Rig, Run
 from tests.verifier.engine import Names, verify
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 
 POINTS = ("after_outputs", "after_states", "before_commit", "after_commit", "before_apply")
 

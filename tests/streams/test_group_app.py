@@ -15,7 +15,7 @@ from tests.streams.processes import ROOT
 from tests.streams.rig import Rig, until
 from tests.streams.test_worker import committed
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture

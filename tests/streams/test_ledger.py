@@ -12,7 +12,7 @@ from streams.outcomes import Fenced, Gap, PoisonStreak
 from tests.streams.job import Event
 from tests.streams.rig import Rig, Run
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from streams.transactions import Transactions
 from tests.streams.job import Case, Event, Job
 from tests.streams.rig import Rig, Run, until
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.streams.processes import Worker
 from tests.streams.rig import Rig, Run, until
 from tests.streams.test_crashes import assert_sound
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture
