@@ -49,6 +49,18 @@ def test_a_live_recall_beside_a_shadowed_shortage_is_announced_and_only_the_reca
     assert [update.case_id for update in world.of(OrderUpdate)] == ["x2"]
 
 
+def test_of_two_open_lines_only_the_live_one_is_asked_about():
+    world = a_world_in_which(mode=Mode.SHADOW)
+    world.exception(an_exception())
+    live = a_line(line_id="L2", sku="jam", name="Jam")
+    world.exception(an_exception("x2", line=live, policy_hint="next_day_substitution"))
+    world.fast_forward(seconds=20)
+    asks = world.sent()
+    assert [command.about for command in asks] == [("x2",)] * 3
+    assert {case.case_id for command in asks for case in command.cases} == {"x2"}
+    assert world.last_change("x1").would_have == ("ask by push", "ask by sms", "ask by email")
+
+
 def test_a_shadowed_recall_beside_a_live_shortage_stays_in_the_shadow():
     world = a_world_in_which("recall@1", mode=Mode.SHADOW)
     world.exception(an_exception())
