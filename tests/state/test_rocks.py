@@ -143,9 +143,17 @@ def test_what_is_not_flushed_yet_is_bounded_for_all_databases_together(tmp_path:
                 changes.put_state(b"%d-%d" % (number, n), b"x" * 1_000)
             store.apply(changes)
     written_bytes = 200 * 100 * 1_000 * len(stores)
-    # Flushing has its own threads, which may lag behind: what counts is that they get there.
     bound_bytes = 24 << 20
-    until(lambda: 0 < cache.unflushed.get_usage() < bound_bytes, "the flushes")
+
+    def bounded_at_the_next_writes() -> bool:
+        # Flushing has its own threads, which may lag behind, and is asked for by writes.
+        for store in stores:
+            changes = store.changes()
+            changes.put_state(b"one more", b"x")
+            store.apply(changes)
+        return 0 < cache.unflushed.get_usage() < bound_bytes
+
+    until(bounded_at_the_next_writes, "the flushes")
     assert bound_bytes < written_bytes
     for store in stores:
         store.close()
