@@ -1,6 +1,7 @@
 """Utterance and options in, intent and option out, by three paths: opt-out, gate, classifier."""
 
 from state.understand.classify import shipped
+from state.understand.cues import party
 from state.understand.explain import commit, confirms, mentioned
 from state.understand.lexicon import lexicon
 from state.understand.optout import opts_out
@@ -10,7 +11,9 @@ from state.understand.words import SEARCH_CHARS_MAX, words
 __all__ = ["COMMITS", "Intent", "Offer", "Reading", "confirms", "mentioned", "understand"]
 
 # Below this lead the classifier is guessing, and a guess is asked again.
-NAMED_MIN = 0.3
+NAMED_MIN = 0.2
+# From here on the classifier is not overruled by a turn of phrase.
+_SURE = 0.6
 
 
 def understand(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Reading:
@@ -31,6 +34,8 @@ def understand(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Read
     intent, confidence = shipped().name(text)
     if intent == "decline" and not spoken.negations.intersection(words(text[:SEARCH_CHARS_MAX])):
         intent = "unclear"
+    if intent == "unclear" and confidence < _SURE and party(text, locale) == "wrong_number":
+        return Reading("wrong_person", 0.5, about=about)
     if confidence >= NAMED_MIN and intent != "unclear":
         return Reading(intent, confidence, about=about)
     if "?" in text:

@@ -9,6 +9,8 @@ from state.understand.classify import BUCKETS, CLASSES, MODEL_FORMAT, features
 from state.understand.lexicon import spell_out
 
 ROUNDS = 12
+# How far a class has to lead in training before its row is left alone.
+MARGIN = 25
 # A shuffle without a random generator: a stride that shares no factor with the number of rows.
 _STRIDE = 7_919
 
@@ -64,7 +66,7 @@ def learn(rows: Sequence[Row], *, half_lead: int = 40) -> bytes:
             best = max(right, key=lambda k: (scores[k], -k))
             rival = max((k for k in range(width) if k not in right), key=lambda k: (scores[k], -k))
             # A margin, so that a class leads and not merely wins.
-            if scores[best] <= scores[rival] + 2:
+            if scores[best] <= scores[rival] + MARGIN:
                 for bucket in found:
                     weights[best][bucket] += 1
                     totals[best][bucket] += left
