@@ -1,0 +1,32 @@
+"""Planning backwards where two limits meet: quiet hours and attempts, a window that counts from the occurrence."""
+
+from datetime import timedelta
+
+from schemas.words import Channel
+from state.plan import Digital, plan
+from tests.builders import NOON
+from tests.state.test_plan import DRIVER, MID_PICK, a_situation, seconds
+
+
+def ringing_from(seconds_after_noon: int):
+    return lambda at: max(at, NOON + timedelta(seconds=seconds_after_noon))
+
+
+def test_a_telephone_that_may_ring_late_costs_an_attempt_before_it_costs_the_call():
+    assert seconds(plan(MID_PICK, a_situation(600, rings_from=ringing_from(480)))) == [
+        ("digital", 0, 0, 480),
+        ("call", 1, 480, 565),
+    ]
+
+
+def test_a_call_alone_waits_until_the_telephone_may_ring():
+    steps = plan(MID_PICK, a_situation(600, digital=(), rings_from=ringing_from(300)))
+    assert seconds(steps) == [("call", 2, 300, 420)]
+
+
+def test_a_window_that_counts_from_the_occurrence_is_cut_like_any_other():
+    step = (Digital(DRIVER.steps[0], (Channel.PUSH,)),)
+    assert seconds(plan(DRIVER, a_situation(160, digital=step))) == [
+        ("digital", 0, 0, 30),
+        ("call", 2, 30, 150),
+    ]
