@@ -41,6 +41,7 @@ from tests.builders import (
     a_way,
     an_exception,
     an_option,
+    but,
     grams,
     pounds,
 )
@@ -136,7 +137,7 @@ def substitutes(draw):
     some = draw(st.lists(st.sampled_from(SUBSTITUTES), max_size=4, unique_by=lambda o: o.option_id))
     ends = draw(_later(seconds=[5, 15, 120, 900]))
     return tuple(
-        [option if n else _but(option, reserved_until_at=ends) for n, option in enumerate(some)]
+        [option if n else but(option, reserved_until_at=ends) for n, option in enumerate(some)]
         + draw(
             st.sampled_from(
                 [[], [], [], [a_way("odd", OptionKind.REFUND)], [a_way("new", OptionKind.UNKNOWN)]]
@@ -157,12 +158,6 @@ def ways(draw):
             a_way(f"way-{kind}", kind, slot_from_at=starts, slot_until_at=ends, fee=fee, reference="ref")
         )
     return tuple(found)
-
-
-def _but(thing, **changes):
-    from tests.builders import but
-
-    return but(thing, **changes)
 
 
 @st.composite
@@ -262,6 +257,50 @@ def everyday(draw):
         line=a_line(quantity_ordered=ordered, quantity_available=draw(st.integers(0, ordered - 1))),
         options=tuple(some),
         policy_hint=draw(st.sampled_from(LINE_HINTS)),
+    )
+
+
+@st.composite
+def nonsense(draw):
+    """An exception that intake would have refused: another version's, or a mistake's. It may not stop a partition."""
+    sane = draw(st.one_of(everyday(), exceptions()))
+    numbers = st.sampled_from([0, 1, 2, -1, 10**9])
+    line = sane.line or draw(st.sampled_from([None, a_line()]))
+    if line is not None:
+        line = but(
+            line,
+            quantity_ordered=draw(numbers),
+            quantity_available=draw(numbers),
+            unit_price=pounds(draw(numbers)),
+        )
+    options = tuple(
+        [
+            but(
+                option,
+                option_id=draw(st.sampled_from(["twice", option.option_id])),
+                components=tuple(
+                    [
+                        but(
+                            c,
+                            quantity_default=draw(numbers),
+                            quantity_max=draw(numbers),
+                            content=grams(draw(numbers)),
+                        )
+                        for c in option.components
+                    ]
+                ),
+            )
+            for option in sane.options
+        ]
+    )
+    return but(
+        sane,
+        kind=draw(st.sampled_from([sane.kind, *Kind])),
+        line=line,
+        options=options,
+        refund_allowed=draw(st.booleans()),
+        delivery=but(sane.delivery, zone=draw(st.sampled_from(["Europe/London", "Nowhere/Town", ""]))),
+        policy_hint=draw(st.sampled_from(["", "no-such-policy", "shadow"])),
     )
 
 
@@ -442,3 +481,10 @@ def stories(draw, longest: int = 25):
 
 
 anything = st.lists(moves, max_size=12)
+
+
+@st.composite
+def nonsense_stories(draw):
+    """Nonsense first, then anything."""
+    first = ("raises", draw(MOVES["raises"]) | {"draft": draw(nonsense())})
+    return [first, *draw(st.lists(moves, max_size=10))]
