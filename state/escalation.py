@@ -334,8 +334,10 @@ def _ask(turn: Turn, step: Planned, purpose: Purpose) -> None:
         return
     anchor = waiting[0]
     quiet = opens_at(turn.policy_of(anchor), anchor.exception, conversation.facts, turn.now) > turn.now
+    # A switch may have been thrown since the plan was made.
+    silenced = turn.rules.conditions.kills(conversation.store_id, anchor.exception.kind)
     for channel in step.channels:
-        if channel is Channel.SMS and quiet:
+        if silenced or not turn.usable(channel) or (channel is Channel.SMS and quiet):
             continue
         n = turn.send(
             channel,
