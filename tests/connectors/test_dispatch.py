@@ -215,9 +215,13 @@ def test_a_throttled_send_is_repeated_and_accepted_once(scene: Scene, channel: C
 
 
 def test_a_provider_that_is_away_until_it_is_too_late_is_no_fault_of_the_address(scene: Scene) -> None:
-    scene.provider.faults({"match": {"order": scene.order}, "then": "http_429"})
     scene.dispatcher()
-    scene.file(scene.command(Channel.SMS, for_s=3))
+    warm = scene.id + "1"
+    scene.file(scene.command(Channel.SMS, warm))
+    # The dispatcher runs: what comes now is tried in time.
+    scene.settles("sent", command_id=warm)
+    scene.provider.faults({"match": {"order": scene.order}, "then": "http_429"})
+    scene.file(scene.command(Channel.SMS, for_s=6))
     scene.settles("rejected", "suppressed")
     # Its last repeat does not fit, or comes too late: either way the provider was away.
     assert scene.rig.told(scene.id) in (["provider_down:throttled"], ["provider_down:too_late"])

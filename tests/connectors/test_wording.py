@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from connectors.wording import Wording
 from schemas.commands import OfferedCase, OfferedOption
-from schemas.facts import Chosen, Decision, Money
+from schemas.facts import Chosen, Decision, Money, Replacement
 from schemas.words import Actor, Channel, Kind, Purpose, Resolution
 from state.shelf import load
 from tests.connectors.builders import NOON, a_command
@@ -60,19 +60,19 @@ def test_no_refund_is_offered_where_none_is_allowed() -> None:
 
 
 def test_a_confirmation_says_what_was_decided_and_the_new_total() -> None:
+    soya = Replacement(sku="soya", name="Soya 1 l", pieces=1, unit_price=Money(180, "GBP"))
     decision = Decision(
         decision_id="E1.d1",
         case_id="E1",
         version=1,
         resolution=Resolution.SUBSTITUTED,
         keep_quantity=1,
-        chosen=(Chosen(option_id="o1", quantity=1),),
+        chosen=(Chosen(option_id="o1", quantity=1, components=(soya,)),),
         actor=Actor.CUSTOMER,
         policy="p@1",
-        price_after=Money(2410, "GBP"),
         decided_at=NOON,
     )
-    told = text(purpose=Purpose.CONFIRM, cases=(replace(OAT, standing=decision),))
+    told = text(purpose=Purpose.CONFIRM, cases=(replace(OAT, standing=decision, total=Money(2410, "GBP")),))
     assert "we deliver 1 x Oat 1 l, 1 x Soya 1 l instead. New total £24.10" in told
 
 
