@@ -42,7 +42,9 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
         broker_heartbeat_interval=settings.session_timeout_s / 5,
         broker_request_timeout=max(90.0, settings.session_timeout_s),
         consumer_group_instance_id=_member(settings),
-        canonical_url=f"http://{_member(settings) or 'worker'}:{settings.http_port}",
+        # Without the port: the group hands a static member that comes back its old assignment, which names this
+        # address, and Faust's assignor would stand still for ever over another one.
+        canonical_url=f"http://{_member(settings) or 'worker'}",
         **seam.app_settings(),
     )
     failpoints = Failpoints() if settings.test_switch else None

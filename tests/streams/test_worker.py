@@ -48,6 +48,16 @@ def test_a_worker_decides_fires_deadlines_and_becomes_quiescent(rig: Rig, worker
     assert worker.end(signal.SIGTERM) == 0
 
 
+def test_a_static_member_that_comes_back_on_another_port_goes_on(rig: Rig) -> None:
+    # The session outlives the pause, so that the group hands the old assignment back.
+    first = Worker(rig, "0", session_s=60).start().wait_until_ready()
+    first.end(signal.SIGKILL)
+    again = Worker(rig, "0", session_s=60).start().wait_until_ready()
+    rig.send(Event("after", 1))
+    until(lambda: len(rig.said()) == 1, "its answer")
+    assert again.end(signal.SIGTERM) == 0
+
+
 # Each of these is also run against a mutant that it has to catch (`tests/mutants/test_engine_mutants.py`).
 
 
