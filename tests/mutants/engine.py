@@ -25,10 +25,18 @@ class Change:
 MUTANTS: dict[str, list[Change]] = {
     "no_transactions": [
         Change("streams.transactions:Transactions.__init__", '"transactional.id"', '"client.id"'),
-        Change("streams.transactions:Transactions.__init__", '"transaction.timeout.ms"', '"message.timeout.ms"'),
-        Change("streams.transactions:Transactions.open", "self._producer.init_transactions", "(lambda _: None)"),
+        Change(
+            "streams.transactions:Transactions.__init__", '"transaction.timeout.ms"', '"message.timeout.ms"'
+        ),
+        Change(
+            "streams.transactions:Transactions.open", "self._producer.init_transactions", "(lambda _: None)"
+        ),
         Change("streams.transactions:Transactions.begin", "self._producer.begin_transaction()", "pass"),
-        Change("streams.transactions:Transactions.commit", "self._producer.commit_transaction", "self._producer.flush"),
+        Change(
+            "streams.transactions:Transactions.commit",
+            "self._producer.commit_transaction",
+            "self._producer.flush",
+        ),
     ],
     "no_fence": [
         Change(
@@ -64,7 +72,9 @@ MUTANTS: dict[str, list[Change]] = {
     ],
     "seek_to_the_committed_offset": [
         Change(
-            "streams.engine:LedgerEngine.next_offset", "return self.lanes.next_offset(tp.partition)", "return None"
+            "streams.engine:LedgerEngine.next_offset",
+            "return self.lanes.next_offset(tp.partition)",
+            "return None",
         )
     ],
     "read_uncommitted_restore": [
@@ -77,7 +87,11 @@ MUTANTS: dict[str, list[Change]] = {
         Change("streams.seam:Consumer._gate_is_open", "return bool(", "return True or bool("),
     ],
     "a_fetch_outlives_a_seek": [
-        Change("streams.seam:Consumer.seek_to_committed", "async with self._fetching:", "async with asyncio.Lock():"),
+        Change(
+            "streams.seam:Consumer.seek_to_committed",
+            "async with self._fetching:",
+            "async with asyncio.Lock():",
+        ),
     ],
     "acknowledge_before_commit": [
         Change(

@@ -34,7 +34,9 @@ IN_PROCESS: dict[str, Callable[[Rig, Path], None]] = {
             rig, "after_outputs", folder
         )
     ),
-    "no_deadline_version": stepped(test_ledger.test_a_deadline_that_was_put_off_fires_only_at_its_new_instant),
+    "no_deadline_version": stepped(
+        test_ledger.test_a_deadline_that_was_put_off_fires_only_at_its_new_instant
+    ),
     "deadlines_first": stepped(test_ledger.test_an_answer_in_time_wins_over_its_deadline_whatever_the_lag),
     "read_uncommitted_restore": lambda rig, folder: (
         test_crashes.test_a_crash_with_an_empty_disk_after_it_loses_and_doubles_nothing(
@@ -76,7 +78,9 @@ def test_applying_before_the_commit_is_caught(
         test_ledger_failures.test_only_what_is_committed_is_on_the_disk(rig, run, inner)
     run.close()
     with pytest.raises(Caught):
-        test_crashes.test_a_crash_on_a_warm_disk_loses_and_doubles_nothing(Rig(bootstrap, tmp_path), "before_commit")
+        test_crashes.test_a_crash_on_a_warm_disk_loses_and_doubles_nothing(
+            Rig(bootstrap, tmp_path), "before_commit"
+        )
 
 
 @pytest.mark.parametrize("mutant", IN_A_WORKER)
