@@ -11,6 +11,7 @@ app = App(
 app.command("schemas.cli:app", name="schemas")
 app.command("state.cli:app", name="policy")
 app.command("connectors.evidence.cli:app", name="evidence")
+app.command("streams.connectors_cli:connectors", name="connectors")
 app.command("streams.worker_cli:worker", name="worker")
 app.command("streams.topics_cli:app", name="topics")
 app.command("streams.understanding:app", name="understand")
@@ -22,3 +23,7 @@ def main() -> None:
     result = app()
     if isinstance(result, int):
         sys.exit(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -50,6 +50,17 @@ class Outbound:
         if placed:
             self._shown(placed)
 
+    def filing(self, file: Callable[[list[Any]], None]) -> Callable[[str, int, Batch], None]:
+        """A handler that only files what is ours, such as updates for the OMS and requests for evidence."""
+        durable = _wait_for_the_database(file)
+
+        def handle(topic: str, partition: int, batch: Batch) -> None:
+            records = [record for _, record in self._decoded(topic, partition, batch)]
+            if records:
+                durable(records)
+
+        return handle
+
     @_wait_for_the_database
     def _filed(self, commands: list[Any]) -> None:
         self._claims.file(commands)

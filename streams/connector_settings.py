@@ -1,0 +1,98 @@
+"""The settings of a connectors process: read once, every missing one named at once, secrets masked."""
+
+import base64
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretBytes, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from connectors.channels.catalogue import Providers
+from state.shelf import SHIPPED
+
+
+def _key(value: SecretBytes) -> SecretBytes:
+    try:
+        key = base64.b64decode(value.get_secret_value(), validate=True)
+    except ValueError:
+        raise ValueError("32 bytes in base64") from None
+    if len(key) != 32:
+        raise ValueError("32 bytes in base64")
+    return SecretBytes(key)
+
+
+def _secrets(value: SecretStr) -> SecretStr:
+    if not all(value.get_secret_value().split(",")):
+        raise ValueError("one or more secrets, separated by commas, the one that signs last")
+    return value
+
+
+class ConnectorSettings(BaseSettings):
+    """From `SAVELINE_...`. Where a provider's base URL is empty, it is the provider's own."""
+
+    model_config = SettingsConfigDict(env_prefix="SAVELINE_", frozen=True, extra="ignore")
+
+    app: str = "saveline"
+    broker: str = "127.0.0.1:9092"
+    quarantine: str = "case.quarantine.v1"
+    partitions: int = 48
+    retention_days: int = 14
+    policies: Path = SHIPPED
+    schema_registry_url: str | None = None
+    pg_dsn: SecretStr
+    public_url: str
+    """Where customers and providers reach the edge."""
+    retailer: str
+    link_secrets: Annotated[SecretStr, NoDecode, AfterValidator(_secrets)]
+    vault_key: Annotated[SecretBytes, AfterValidator(_key)]
+    vault_salt: SecretStr
+    twilio_account_sid: str
+    twilio_auth_token: SecretStr
+    twilio_base_url: str = ""
+    sms_sender: str
+    voice_sender: str
+    ring_s: int = 25
+    calls_per_second: float = 1.0
+    fcm_account_file: Path
+    fcm_base_url: str = "https://fcm.googleapis.com"
+    smtp_host: str
+    smtp_port: int = 587
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_tls: bool = True
+    email_sender: str
+    oms_url: str
+    oms_token: SecretStr
+    s3_endpoint: str | None = None
+    """None is AWS; credentials come from where S3 clients look for them."""
+    evidence_bucket: str
+    evidence_key_file: Path
+    """An Ed25519 private key in PEM."""
+    provider_timeout_s: float = 10.0
+    ordinal: str = "0"
+    """Tells the processes apart over restarts."""
+
+    @property
+    def client(self) -> dict[str, str]:
+        return {"bootstrap.servers": self.broker}
+
+    @property
+    def providers(self) -> Providers:
+        return Providers(
+            public_url=self.public_url.rstrip("/"),
+            twilio_account_sid=self.twilio_account_sid,
+            twilio_auth_token=self.twilio_auth_token.get_secret_value(),
+            twilio_base_url=self.twilio_base_url,
+            sms_sender=self.sms_sender,
+            voice_sender=self.voice_sender,
+            ring_s=self.ring_s,
+            fcm_account_file=self.fcm_account_file,
+            fcm_base_url=self.fcm_base_url,
+            smtp_host=self.smtp_host,
+            smtp_port=self.smtp_port,
+            smtp_user=self.smtp_user,
+            smtp_password=self.smtp_password.get_secret_value(),
+            smtp_tls=self.smtp_tls,
+            email_sender=self.email_sender,
+            timeout_s=self.provider_timeout_s,
+        )

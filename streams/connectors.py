@@ -1,0 +1,125 @@
+"""The connectors' process: intake and outbound on Kafka, and the service that does the work beside it."""
+
+import logging
+import os
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+import boto3
+import faust
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from psycopg_pool import ConnectionPool
+
+from connectors.clock import SystemClock
+from connectors.edge.tokens import Links
+from connectors.evidence.store import Store
+from connectors.intake import SOURCES, Intake
+from connectors.oms.reference import ReferenceOms
+from connectors.outbox import Connection
+from connectors.rates import Rate
+from connectors.register.migrate import upgrade
+from connectors.service import Archive, Service, Setup
+from connectors.vault import Vault
+from schemas.catalogue import CHANNEL_TOPICS, Topic
+from schemas.codec import Codec
+from schemas.registry import registry
+from schemas.words import Channel
+from state import shelf
+from streams.connector_settings import ConnectorSettings
+from streams.group_app import EXIT_STOPPED, Handler, build
+from streams.intake import Admission, producer
+from streams.outbound import Outbound
+from streams.sender import Sender
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
+    """Run until a signal ends it; never returns."""
+    dsn = settings.pg_dsn.get_secret_value()
+    upgrade(dsn)
+    codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
+    pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=2, max_size=60, open=True)
+    vault = Vault(
+        pool, settings.vault_key.get_secret_value(), settings.vault_salt.get_secret_value().encode(), clock
+    )
+    outbox_sender, quarantine_sender = Sender(producer(settings.client)), Sender(producer(settings.client))
+    service = Service(
+        Setup(
+            run=f"{settings.app}-connectors-{settings.ordinal}/{uuid.uuid4().hex}",
+            retailer=settings.retailer,
+            providers=settings.providers,
+            rates={Channel.VOICE: Rate(per_second=settings.calls_per_second)},
+        ),
+        pool=pool,
+        encode=codec.encode,
+        publish=outbox_sender.publish,
+        clock=clock,
+        vault=vault,
+        policy_of=policies.by_key.__getitem__,
+        links=Links(settings.link_secrets.get_secret_value().split(","), settings.public_url),
+        oms=ReferenceOms(
+            settings.oms_url, settings.oms_token.get_secret_value(), settings.provider_timeout_s
+        ),
+        archive=Archive(Store(_s3(settings), settings.evidence_bucket), _signing_key(settings)),
+    )
+    intake = Intake(codec, vault, pool, clock, retention=timedelta(days=settings.retention_days))
+    admission = Admission(
+        intake,
+        codec,
+        producer(settings.client),
+        partitions=settings.partitions,
+        quarantine=settings.quarantine,
+        version=version("saveline"),
+    )
+    quarantine = quarantine_sender.quarantine(settings.quarantine)
+    outbound = Outbound(codec, pool, service.claims, quarantine, version("saveline"))
+    handlers = _handlers(admission, outbound, service)
+    app = build(f"{settings.app}-connectors", settings.broker, handlers)
+    ended = threading.Event()
+    thread = threading.Thread(target=_guarded, args=(service.run, ended), name="service")
+    thread.start()
+    try:
+        faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
+    finally:
+        ended.set()
+        thread.join()
+        pool.close()
+    sys.exit(0)
+
+
+def _handlers(admission: Admission, outbound: Outbound, service: Service) -> dict[str, Handler]:
+    return {
+        **{topic.value: admission.take for topic in SOURCES},
+        **{topic.value: outbound.file for topic in CHANNEL_TOPICS.values()},
+        Topic.UPDATES.value: outbound.filing(service.write_backs.file),
+        Topic.EVIDENCE_REQUESTS.value: outbound.filing(service.evidence.file),
+        Topic.CHANGES.value: outbound.show,
+    }
+
+
+def _guarded(work: Callable[[threading.Event], None], ended: threading.Event) -> None:
+    """Without its service the process would file for ever and send nothing: it ends, and is started again."""
+    try:
+        work(ended)
+    except BaseException as failure:
+        log.critical("stopping: %s: %s", type(failure).__name__, failure, exc_info=failure)
+        logging.shutdown()
+        os._exit(EXIT_STOPPED)
+
+
+def _s3(settings: ConnectorSettings) -> Any:
+    return boto3.client("s3", endpoint_url=settings.s3_endpoint, region_name="us-east-1")
+
+
+def _signing_key(settings: ConnectorSettings) -> Ed25519PrivateKey:
+    key = load_pem_private_key(settings.evidence_key_file.read_bytes(), None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TypeError(f"{settings.evidence_key_file} holds no Ed25519 private key")
+    return key

@@ -1,0 +1,50 @@
+"""Hands records to Kafka and comes back once the broker has them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+
+from streams.quarantine import Rejected
+
+_FLUSH_S = 30.0
+Headers = list[tuple[str, bytes]]
+
+
+class Unsent(OSError):
+    """The broker did not acknowledge everything in time: all of it is handed over again."""
+
+
+class Sender:
+    """Over an idempotent producer; for one thread at a time."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    def publish(self, records: list[tuple[str, str, bytes]]) -> None:
+        """Topic, key and value of each; raises `Unsent`."""
+        self._send((topic, key.encode(), value, []) for topic, key, value in records)
+
+    def quarantine(self, topic: str) -> Callable[[list[Rejected]], None]:
+        def put(rejected: list[Rejected]) -> None:
+            self._send((topic, one.key, one.value, one.headers) for one in rejected)
+
+        return put
+
+    def _send(self, records: Iterable[tuple[str, bytes | None, bytes | None, Headers]]) -> None:
+        failures: list[str] = []
+
+        def delivered(error: Any, _message: Any) -> None:
+            if error is not None:
+                failures.append(str(error))
+
+        try:
+            for topic, key, value, headers in records:
+                self._producer.produce(
+                    topic, value, key, on_delivery=delivered, headers=[(name, text) for name, text in headers]
+                )
+                self._producer.poll(0)
+        except (BufferError, KafkaException) as error:
+            raise Unsent(str(error)) from error
+        if self._producer.flush(_FLUSH_S) or failures:
+            raise Unsent(failures[0] if failures else f"not acknowledged within {_FLUSH_S} s")

@@ -1,0 +1,216 @@
+"""The connectors' process with everything real around it: from Kafka to a phone, an OMS and a store, and back."""
+
+import base64
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from connectors.clock import SystemClock
+from connectors.evidence.store import Store
+from connectors.evidence.verify import verify
+from schemas.catalogue import Topic
+from schemas.codec import Codec
+from schemas.commands import EvidenceRequest, OrderUpdate
+from schemas.events import CustomerContact, EvidenceStored, ReceiptReceived, WriteBackReceived
+from schemas.facts import Decision
+from schemas.registry import LockedRegistry
+from schemas.words import Actor, EvidencePart, EvidencePath, Purpose, Resolution
+from streams.topics import wanted_topics
+from streams.topics_broker import apply
+from tests.connectors.builders import a_command
+from tests.streams.processes import ROOT
+from tests.world.kafka import Kafka
+from tests.world.part import Part
+from tests.world.s3 import S3
+from tests.world.simulators.process import Simulator
+from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+CODEC = Codec(LockedRegistry())
+ANN, US = "+447400123456", "+441632960000"
+SIGNING = Ed25519PrivateKey.generate()
+
+
+class Running:
+    """A connectors process by its command line, and all that it talks to."""
+
+    def __init__(self, kafka: Kafka, dsn: str, s3: S3, folder: Path) -> None:
+        client = {"bootstrap.servers": kafka.bootstrap}
+        apply(client, wanted_topics(partitions=2, replication=1))
+        self.producer = Producer(client | {"partitioner": "murmur2_random"})
+        self.consumer = Consumer(client | {"group.id": "reader", "auto.offset.reset": "earliest"})
+        self.consumer.subscribe([Topic.CASE_EVENTS.value])
+        self.facts: list[Any] = []
+        self.simulators = {
+            "twilio": Simulator("twilio", folder, "--calls-per-second", "0", pace=0.02),
+            "fcm": Simulator("fcm", folder),
+            "oms": Simulator("oms", folder),
+        }
+        for simulator in self.simulators.values():
+            simulator.start()
+        self.bucket, self.s3 = f"process-{time.monotonic_ns()}", s3
+        s3.create_locked_bucket(self.bucket)
+        key = folder / "evidence.pem"
+        key.write_bytes(SIGNING.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        given = {
+            "BROKER": kafka.bootstrap,
+            "PARTITIONS": "2",
+            "PG_DSN": dsn,
+            "RETAILER": "Greengrocer",
+            "PUBLIC_URL": "http://127.0.0.1:9",
+            "LINK_SECRETS": "one,two",
+            "VAULT_SALT": "salt",
+            "VAULT_KEY": base64.b64encode(b"m" * 32).decode(),
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "TWILIO_BASE_URL": self.simulators["twilio"].url,
+            "SMS_SENDER": US,
+            "VOICE_SENDER": US,
+            "FCM_BASE_URL": self.simulators["fcm"].url,
+            "FCM_ACCOUNT_FILE": str(self.simulators["fcm"].folder / "service-account.json"),
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": "9",
+            "EMAIL_SENDER": "us@greengrocer.test",
+            "OMS_URL": self.simulators["oms"].url,
+            "OMS_TOKEN": "oms-token",
+            "S3_ENDPOINT": s3.endpoint,
+            "EVIDENCE_BUCKET": self.bucket,
+            "EVIDENCE_KEY_FILE": str(key),
+        }
+        self.environment = {f"SAVELINE_{name}": value for name, value in given.items()}
+        credentials = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
+        self.part = Part(
+            "connectors",
+            [sys.executable, "-m", "streams.cli", "connectors"],
+            folder / "connectors.log",
+            env=self.environment | credentials,
+            cwd=ROOT,
+        )
+
+    def start(self) -> None:
+        self.part.start(lambda: True)
+
+    def sends(self, topic: Topic, record: Any, key: str) -> None:
+        self.producer.produce(topic.value, CODEC.encode(record), key)
+        assert self.producer.flush(10) == 0
+
+    def told(self, kind: type[Any], n: int = 1, timeout_s: float = 120.0) -> list[Any]:
+        give_up = time.monotonic() + timeout_s
+        while True:
+            found = [fact for fact in self.facts if isinstance(fact, kind)]
+            if len(found) >= n:
+                return found
+            assert self.part.alive, self.part.tail(60)
+            assert time.monotonic() < give_up, (self.facts, self.part.tail(60))
+            for message in self.consumer.consume(100, 0.2):
+                if not message.error():
+                    self.facts.append(CODEC.decode(message.value()))
+
+    def close(self) -> None:
+        self.consumer.close()
+        self.part.stop(timeout_s=30)
+        for simulator in self.simulators.values():
+            simulator.stop()
+
+
+@pytest.fixture
+def running(kafka: Kafka, dsn: str, s3: S3, tmp_path: Path) -> Iterator[Running]:
+    running = Running(kafka, dsn, s3, tmp_path)
+    running.start()
+    yield running
+    running.close()
+
+
+def test_what_the_workers_ask_for_happens_in_the_world_and_comes_back_as_facts(running: Running) -> None:
+    now = SystemClock().now()
+    contact = CustomerContact(
+        customer_ref="ann", revision=1, phone=ANN, push_tokens=("device-ann",), occurred_at=now
+    )
+    running.sends(Topic.CONTACTS, contact, "ann")
+    # The vault has to know her before anything is claimed: the command is retried by nobody.
+    command = a_command(now=now, for_s=600, purpose=Purpose.LINK, about=("E1",))
+    while not running.simulators["twilio"].book("request", command_id=command.command_id):
+        assert running.part.alive, running.part.tail(60)
+        command = a_command(
+            f"A1~E1.{int(command.command_id.rpartition('.')[2]) + 1}",
+            now=SystemClock().now(),
+            for_s=600,
+            purpose=Purpose.LINK,
+            about=("E1",),
+        )
+        running.sends(Topic.SMS, command, "A1")
+        running.told(ReceiptReceived, len([f for f in running.facts if isinstance(f, ReceiptReceived)]) + 1)
+    assert running.told(ReceiptReceived)[-1].state == "sent"
+
+    order = {"lines": [{"line_id": "l1", "ordered": 1, "quantity": 1, "unit_price_minor": 190}]}
+    running.simulators["oms"].put("orders/A1", order)
+    decision = Decision(
+        decision_id="E1.d1",
+        case_id="E1",
+        version=1,
+        resolution=Resolution.REFUNDED,
+        refund_quantity=1,
+        actor=Actor.CUSTOMER,
+        policy="mid_pick_substitution@1",
+        decided_at=now,
+    )
+    update = OrderUpdate(
+        command_id="E1.d1",
+        order_id="A1",
+        case_id="E1",
+        customer_ref="ann",
+        store_id="s1",
+        line_id="l1",
+        expected_quantity=1,
+        decision=decision,
+        issued_at=now,
+    )
+    running.sends(Topic.UPDATES, update, "A1")
+    assert running.told(WriteBackReceived)[0].outcome == "applied"
+
+    request = EvidenceRequest(
+        command_id="E1.d1.e",
+        order_id="A1",
+        conversation_id="A1~E1",
+        case_id="E1",
+        customer_ref="ann",
+        path=EvidencePath.DIGITAL,
+        parts=(EvidencePart.MANIFEST, EvidencePart.MESSAGES),
+        decision=decision,
+        commands=1,
+        policy="mid_pick_substitution@1",
+        issued_at=now + timedelta(seconds=1),
+    )
+    running.sends(Topic.EVIDENCE_REQUESTS, request, "A1")
+    assert running.told(EvidenceStored)[0].missing == ()
+    assert verify(Store(running.s3.client(), running.bucket), [SIGNING.public_key()], "E1").holds
+
+
+def test_every_missing_setting_is_named_at_once(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SAVELINE_")}
+    log = tmp_path / "log"
+    part = Part(
+        "connectors",
+        [
+            *("env", "-i", *(f"{name}={value}" for name, value in environment.items())),
+            *("SAVELINE_VAULT_KEY=short", sys.executable, "-m", "streams.cli", "connectors"),
+        ],
+        log,
+        cwd=ROOT,
+    )
+    with pytest.raises(Exception, match="ended with 2"):
+        part.start(lambda: False)
+    said = log.read_text()
+    for name in ("PG_DSN", "PUBLIC_URL", "TWILIO_AUTH_TOKEN", "OMS_URL", "EVIDENCE_KEY_FILE"):
+        assert f"SAVELINE_{name}: Field required" in said
+    assert "SAVELINE_VAULT_KEY: Value error, 32 bytes in base64" in said
+    assert "short" not in said
