@@ -69,6 +69,10 @@ class ConnectorSettings(BaseSettings):
     evidence_key_file: Path
     """An Ed25519 private key in PEM."""
     provider_timeout_s: float = 10.0
+    http_host: str = "127.0.0.1"
+    http_port: int = 8081
+    test_switch: bool = False
+    """Whether `/_test/...` exists. Never in production."""
     ordinal: str = "0"
     """Tells the processes apart over restarts."""
 

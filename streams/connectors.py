@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from psycopg_pool import ConnectionPool
 
 from connectors.clock import SystemClock
+from connectors.dispatch import nowhere
 from connectors.edge.tokens import Links
 from connectors.evidence.store import Store
 from connectors.intake import SOURCES, Intake
@@ -31,11 +32,23 @@ from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
+from streams.connector_pulse import Pulse, metrics_of
 from streams.connector_settings import ConnectorSettings
+from streams.failpoints import Failpoints
 from streams.group_app import EXIT_STOPPED, Handler, build
 from streams.intake import Admission, producer
 from streams.outbound import Outbound
 from streams.sender import Sender
+from streams.surface import Surface
+
+# Where a test may end or freeze this process.
+POINTS = (
+    "after_claim_before_look",
+    "after_claim_before_send",
+    "after_send_before_record",
+    "after_oms_apply_before_verify",
+    "after_put_before_pointer",
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +62,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
     vault = Vault(
         pool, settings.vault_key.get_secret_value(), settings.vault_salt.get_secret_value().encode(), clock
     )
+    failpoints = Failpoints(POINTS) if settings.test_switch else None
     outbox_sender, quarantine_sender = Sender(producer(settings.client)), Sender(producer(settings.client))
     service = Service(
         Setup(
@@ -68,6 +82,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
             settings.oms_url, settings.oms_token.get_secret_value(), settings.provider_timeout_s
         ),
         archive=Archive(Store(_s3(settings), settings.evidence_bucket), _signing_key(settings)),
+        reach=failpoints.reach if failpoints else nowhere,
     )
     intake = Intake(codec, vault, pool, clock, retention=timedelta(days=settings.retention_days))
     admission = Admission(
@@ -84,7 +99,15 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
     app = build(f"{settings.app}-connectors", settings.broker, handlers)
     ended = threading.Event()
     thread = threading.Thread(target=_guarded, args=(service.run, ended), name="service")
+    pulse = Pulse(pool, thread)
+    surface = Surface(pulse, metrics_of(pulse), version("saveline"), failpoints)
+
+    async def serve() -> None:
+        await surface.start(settings.http_host, settings.http_port)
+
+    app.task(serve)
     thread.start()
+    threading.Thread(target=pulse.run, args=(ended,), name="pulse", daemon=True).start()
     try:
         faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
     finally:

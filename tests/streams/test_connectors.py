@@ -2,6 +2,7 @@
 
 import base64
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from confluent_kafka import Consumer, Producer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -28,8 +30,9 @@ from streams.topics import wanted_topics
 from streams.topics_broker import apply
 from tests.connectors.builders import a_command
 from tests.streams.processes import ROOT
+from tests.streams.rig import until
 from tests.world.kafka import Kafka
-from tests.world.part import Part
+from tests.world.part import Part, answers, free_port
 from tests.world.s3 import S3
 from tests.world.simulators.process import Simulator
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
@@ -44,12 +47,15 @@ class Running:
     """A connectors process by its command line, and all that it talks to."""
 
     def __init__(self, kafka: Kafka, dsn: str, s3: S3, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         client = {"bootstrap.servers": kafka.bootstrap}
         apply(client, wanted_topics(partitions=2, replication=1))
         self.producer = Producer(client | {"partitioner": "murmur2_random"})
         self.consumer = Consumer(client | {"group.id": "reader", "auto.offset.reset": "earliest"})
         self.consumer.subscribe([Topic.CASE_EVENTS.value])
         self.facts: list[Any] = []
+        self.asked = 0
         self.simulators = {
             "twilio": Simulator("twilio", folder, "--calls-per-second", "0", pace=0.02),
             "fcm": Simulator("fcm", folder),
@@ -82,6 +88,8 @@ class Running:
             "EMAIL_SENDER": "us@greengrocer.test",
             "OMS_URL": self.simulators["oms"].url,
             "OMS_TOKEN": "oms-token",
+            "HTTP_PORT": str(self.port),
+            "TEST_SWITCH": "true",
             "S3_ENDPOINT": s3.endpoint,
             "EVIDENCE_BUCKET": self.bucket,
             "EVIDENCE_KEY_FILE": str(key),
@@ -97,7 +105,7 @@ class Running:
         )
 
     def start(self) -> None:
-        self.part.start(lambda: True)
+        self.part.start(lambda: answers(self.port), timeout_s=120)
 
     def sends(self, topic: Topic, record: Any, key: str) -> None:
         self.producer.produce(topic.value, CODEC.encode(record), key)
@@ -193,6 +201,36 @@ def test_what_the_workers_ask_for_happens_in_the_world_and_comes_back_as_facts(r
     running.sends(Topic.EVIDENCE_REQUESTS, request, "A1")
     assert running.told(EvidenceStored)[0].missing == ()
     assert verify(Store(running.s3.client(), running.bucket), [SIGNING.public_key()], "E1").holds
+
+
+def test_it_says_how_it_is_and_can_be_killed_where_a_test_wants_it(running: Running) -> None:
+    def ask(path: str) -> requests.Response:
+        return requests.get(running.url + path, timeout=5)
+
+    until(lambda: ask("/readyz").ok, "readiness", 60)
+    assert ask("/livez").ok
+    until(lambda: ask("/_test/quiescent").json()["quiescent"], "quiescence", 60)
+    assert 'saveline_connectors_waiting{channel="",what="outbox"}' in ask("/metrics").text
+    contact = CustomerContact(customer_ref="ann", revision=1, phone=ANN, occurred_at=SystemClock().now())
+    running.sends(Topic.CONTACTS, contact, "ann")
+    failpoint = {"point": "after_send_before_record", "match": {"channel": "sms"}, "then": "kill_9"}
+    assert requests.put(f"{running.url}/_test/failpoints", json=failpoint, timeout=5).ok
+
+    def killed() -> bool:
+        # Until the vault knows her, nothing is sent, and so nothing is killed.
+        if running.part.alive:
+            n = running.asked = running.asked + 1
+            command = a_command(f"A1~E1.{n}", now=SystemClock().now(), for_s=600, purpose=Purpose.LINK)
+            running.sends(Topic.SMS, command, "A1")
+        return not running.part.alive
+
+    until(killed, "the kill", 60)
+    assert running.part.returncode == -signal.SIGKILL
+    running.start()
+    until(lambda: ask("/_test/quiescent").json()["quiescent"], "quiescence", 120)
+    sent = [entry["command_id"] for entry in running.simulators["twilio"].book("request", method="POST")]
+    assert sent
+    assert len(sent) == len(set(sent))
 
 
 def test_every_missing_setting_is_named_at_once(tmp_path: Path) -> None:

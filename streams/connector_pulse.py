@@ -1,0 +1,80 @@
+"""How a connectors process is: what waits in its database, looked at once a second, off the event loop."""
+
+import threading
+from collections.abc import Iterable
+
+import msgspec
+import psycopg
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from connectors.outbox import Connection
+
+_EVERY_S = 1.0
+_WAIT_S = 2.0
+_WAITING = """
+    SELECT 'claims_' || state, channel, count(*) FROM claims
+        WHERE state IN ('planned', 'claimed', 'ambiguous') GROUP BY 1, 2
+    UNION ALL SELECT 'outbox', '', count(*) FROM outbox
+    UNION ALL SELECT 'write_backs', '', count(*) FROM write_backs WHERE settled_at IS NULL
+    UNION ALL SELECT 'evidence', '', count(*) FROM evidence_requests WHERE settled_at IS NULL
+"""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What waits, by what it is and its channel; `problem` says why nothing could be seen."""
+
+    waiting: dict[tuple[str, str], int] = {}
+    problem: str = "not looked yet"
+
+
+class Pulse(Collector):
+    """The health and the gauges of one process; `service` is the thread that has to live."""
+
+    def __init__(self, pool: ConnectionPool[Connection], service: threading.Thread) -> None:
+        self._pool, self._service, self._last = pool, service, Look()
+
+    def run(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            self._last = self._look()
+            ended.wait(_EVERY_S)
+
+    def _look(self) -> Look:
+        try:
+            with self._pool.connection(timeout=_WAIT_S) as connection:
+                rows = connection.execute(_WAITING).fetchall()
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            return Look(problem=f"postgres: {type(error).__name__}")
+        return Look({(what, channel): count for what, channel, count in rows}, "")
+
+    def not_live(self) -> list[str]:
+        return [] if self._service.is_alive() else ["the service has ended"]
+
+    def not_ready(self) -> list[str]:
+        return [self._last.problem] if self._last.problem else []
+
+    def quiescent(self) -> bool:
+        """Looked at now, not a second ago: who asks wants to act on it."""
+        look = self._look()
+        return not look.problem and not any(look.waiting.values())
+
+    def collect(self) -> Iterable[Metric]:
+        waiting = GaugeMetricFamily(
+            "saveline_connectors_waiting",
+            "Rows that wait for this deployment's connectors, by what they are.",
+            labels=["what", "channel"],
+        )
+        for (what, channel), count in self._last.waiting.items():
+            waiting.add_metric([what, channel], count)
+        yield waiting
+
+
+def metrics_of(pulse: Pulse) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    registry.register(pulse)
+    return registry
