@@ -11,7 +11,7 @@ from connectors.channels.catalogue import Providers
 from state.shelf import SHIPPED
 
 
-def _key(value: SecretBytes) -> SecretBytes:
+def key_of_32_bytes(value: SecretBytes) -> SecretBytes:
     try:
         key = base64.b64decode(value.get_secret_value(), validate=True)
     except ValueError:
@@ -21,7 +21,7 @@ def _key(value: SecretBytes) -> SecretBytes:
     return SecretBytes(key)
 
 
-def _secrets(value: SecretStr) -> SecretStr:
+def several_secrets(value: SecretStr) -> SecretStr:
     if not all(value.get_secret_value().split(",")):
         raise ValueError("one or more secrets, separated by commas, the one that signs last")
     return value
@@ -43,8 +43,8 @@ class ConnectorSettings(BaseSettings):
     public_url: str
     """Where customers and providers reach the edge."""
     retailer: str
-    link_secrets: Annotated[SecretStr, NoDecode, AfterValidator(_secrets)]
-    vault_key: Annotated[SecretBytes, AfterValidator(_key)]
+    link_secrets: Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
+    vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
     vault_salt: SecretStr
     twilio_account_sid: str
     twilio_auth_token: SecretStr

@@ -1,0 +1,138 @@
+"""`saveline edge`: the choice page, the app's door and Twilio's webhooks, stateless behind any balancer."""
+
+import sys
+import uuid
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from psycopg_pool import ConnectionPool, PoolTimeout
+from pydantic import AfterValidator, SecretBytes, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from connectors.claims import Claims
+from connectors.clock import SystemClock
+from connectors.edge.app import Edge
+from connectors.edge.facts import KafkaFacts
+from connectors.edge.texts import Texts
+from connectors.edge.tokens import Links
+from connectors.edge.twilio import TwilioHooks
+from connectors.outbox import Connection, Outbox
+from connectors.vault import Vault
+from schemas.codec import Codec
+from schemas.registry import registry
+from schemas.words import Channel
+from streams.connector_settings import key_of_32_bytes, several_secrets
+
+_READY_S = 1.0
+_Secrets = Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
+
+
+class EdgeSettings(BaseSettings):
+    """From `SAVELINE_...`; several secrets are separated by commas, the one that signs last."""
+
+    model_config = SettingsConfigDict(env_prefix="SAVELINE_", frozen=True, extra="ignore")
+
+    broker: str = "127.0.0.1:9092"
+    schema_registry_url: str | None = None
+    pg_dsn: SecretStr
+    public_url: str
+    """What customers and providers are told; signatures are checked against it, never the Host header."""
+    link_secrets: _Secrets
+    app_secrets: _Secrets
+    twilio_auth_token: _Secrets
+    vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
+    vault_salt: SecretStr
+    http_host: str = "127.0.0.1"
+    http_port: int = 8082
+    connections_max: int = 20
+
+
+# Nothing is passed: every field comes from the environment, which the type checker cannot see.
+_PASSED: dict[str, Any] = {}
+
+
+def edge() -> int:
+    """Answer customers, the retailer's app and Twilio until a signal ends it; settings from `SAVELINE_...`."""
+    try:
+        settings = EdgeSettings(**_PASSED)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            name = "_".join(["SAVELINE", *(str(part) for part in fault["loc"])]).upper()
+            print(f"{name}: {fault['msg']}", file=sys.stderr)
+        return 2
+    import uvicorn
+
+    config = uvicorn.Config(
+        application(settings), host=settings.http_host, port=settings.http_port, access_log=False
+    )
+    uvicorn.Server(config).run()
+    return 0
+
+
+def application(settings: EdgeSettings) -> Starlette:
+    codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
+    pool: ConnectionPool[Connection] = ConnectionPool(
+        settings.pg_dsn.get_secret_value(), min_size=1, max_size=settings.connections_max, open=True
+    )
+    vault = Vault(
+        pool, settings.vault_key.get_secret_value(), settings.vault_salt.get_secret_value().encode(), clock
+    )
+
+    def zone_of(customer_ref: str) -> str:
+        address = vault.address(customer_ref, Channel.SMS) or vault.address(customer_ref, Channel.EMAIL)
+        return address.zones[0] if address and address.zones else "UTC"
+
+    outbox = Outbox(codec.encode)
+    pages = Edge(
+        pool=pool,
+        facts=KafkaFacts({"bootstrap.servers": settings.broker}, codec),
+        links=Links(_split(settings.link_secrets), settings.public_url),
+        clock=clock,
+        app_secrets=_split(settings.app_secrets),
+        public_url=settings.public_url,
+        new_id=lambda: uuid.uuid4().hex,
+        zone_of=zone_of,
+    ).app()
+    hooks = TwilioHooks(
+        Claims(pool, outbox, clock, f"edge/{uuid.uuid4().hex}"),
+        Texts(pool, outbox, clock, vault, zone_of),
+        _split(settings.twilio_auth_token),
+        settings.public_url,
+    )
+    pages.router.routes.extend([*hooks.routes(), *_platform(pool)])
+    return pages
+
+
+def _platform(pool: ConnectionPool[Connection]) -> list[Route]:
+    def live(_request: Request) -> Response:
+        return JSONResponse({"ok": True})
+
+    def ready(_request: Request) -> Response:
+        try:
+            with pool.connection(timeout=_READY_S) as connection:
+                connection.execute("SELECT 1")
+        except (PoolTimeout, OSError) as error:
+            return JSONResponse({"ok": False, "reasons": [f"postgres: {type(error).__name__}"]}, 503)
+        return JSONResponse({"ok": True, "reasons": []})
+
+    def metrics(_request: Request) -> Response:
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    def told_version(_request: Request) -> Response:
+        return JSONResponse({"version": version("saveline")})
+
+    return [
+        Route("/livez", live),
+        Route("/readyz", ready),
+        Route("/metrics", metrics),
+        Route("/version", told_version),
+    ]
+
+
+def _split(secrets: SecretStr) -> list[str]:
+    return secrets.get_secret_value().split(",")
