@@ -22,11 +22,17 @@ class S3:
         self._data = folder / "s3"
         self._credentials_file = folder / "s3.credentials.json"
         ports = {name: free_port((_GRPC_OFFSET,)) for name in ("master", "volume", "filer", "s3", "admin")}
+        self._ports = tuple(ports.values())
         self.endpoint = f"http://127.0.0.1:{ports['s3']}"
         self.part = Part(
             "s3",
             [
-                *(Path(sysconfig.get_path("scripts")) / "weed", "mini", f"-dir={self._data}"),
+                *(
+                    Path(sysconfig.get_path("scripts")) / "weed",
+                    "-logtostderr=true",
+                    "mini",
+                    f"-dir={self._data}",
+                ),
                 *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"),
                 *(f"-{name}.port={port}" for name, port in ports.items()),
                 *("-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false"),
@@ -90,6 +96,14 @@ class S3:
 
     def stop(self) -> None:
         self.part.stop()
+        self._sweep()
 
     def kill(self) -> None:
         self.part.kill()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """It opens Unix sockets in /tmp, wherever it is told to live, and leaves them there."""
+        for port in self._ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port + _GRPC_OFFSET}.sock"):
+                left.unlink(missing_ok=True)
