@@ -13,6 +13,9 @@ from streams.settings import LedgerSettings
 
 log = logging.getLogger(__name__)
 
+# A broker that is away is not waited for: the successor settles the transaction anyway.
+ABANDON_S = 2.0
+
 _FENCED = {
     KafkaError._FENCED,  # noqa: SLF001 -- librdkafka's own code, public in spite of its name
     KafkaError.PRODUCER_FENCED,
@@ -162,6 +165,13 @@ class Transactions:
     def abandon(self) -> None:
         """Forget the producer whatever it was doing; whoever opens the id next settles it."""
         self._producer.purge()
+        try:
+            # librdkafka aborts the process when a producer is destroyed while partitions are being added to its
+            # transaction (an assertion in rdkafka_txnmgr.c, 2.x); this waits for them.
+            self._producer.abort_transaction(ABANDON_S)
+        except KafkaException as failure:
+            # Nothing was open, or a commit is under way, or somebody fenced us: there is nothing to wait for.
+            _noted(failure.args[0])
 
 
 def _noted(error: KafkaError) -> None:
