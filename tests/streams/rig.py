@@ -21,7 +21,7 @@ from streams.source import Source
 from tests.streams.job import Event, Job, Said
 
 _numbers = itertools.count(1)
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 def until(condition: Callable[[], Any], what: str = "the condition", patience_s: float = PATIENCE_S) -> Any:
