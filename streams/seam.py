@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.errors import NoOffsetForPartitionError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
@@ -143,7 +144,11 @@ class Consumer(stock.Consumer):
         async with self._fetching:
             # A call that waits does so for these partitions alone: briefly, if others may have room soon.
             wait_s = min(timeout, FETCH_PATIENCE_S) if len(wanted) == len(active) else 0.01
-            found = await self._thread.getmany(wanted, wait_s)
+            try:
+                found = await self._thread.getmany(wanted, wait_s)
+            except NoOffsetForPartitionError:
+                # aiokafka looked for the group's offset before our seek set the position, and says so only now.
+                return
         deliveries = {tp: self._delivery(tp, records) for tp, records in found.items()}
         if not self._gate_is_open() or self.app.consumer_generation_id != generation:
             # They will be sought and read again. If not, the next delivery tells that these are missing.
