@@ -15,6 +15,7 @@ app.command("streams.connectors_cli:connectors", name="connectors")
 app.command("streams.edge_cli:edge", name="edge")
 app.command("streams.worker_cli:worker", name="worker")
 app.command("streams.topics_cli:app", name="topics")
+app.command("streams.up_cli:up", name="up")
 app.command("streams.understanding:app", name="understand")
 app.command("streams.dialogue_cli:app", name="dialogue")
 

@@ -1,0 +1,409 @@
+"""The whole system on one machine: the outside parts and simulators, and Saveline's three processes before them.
+
+Everything listens on loopback, lies in one folder and ends with its owner, the data too; only logs stay. What the environment names already
+(`SAVELINE_BROKER`, `SAVELINE_PG_DSN`, `SAVELINE_S3_ENDPOINT`, `SAVELINE_TWILIO_BASE_URL`, ...) is used instead
+of a part of our own.
+"""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from connectors.register.migrate import upgrade
+from state import shelf
+from streams.topics import wanted_topics
+from streams.topics_broker import apply
+from tests.world.kafka import Kafka
+from tests.world.part import Part, PartError, free_port
+from tests.world.postgres import Postgres
+from tests.world.s3 import S3
+from tests.world.simulators.process import Simulator
+from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+
+ROOT = Path(__file__).parents[2]
+PROCESSES = ("worker", "connectors", "edge")
+OUR_NUMBER = "+441632960000"
+_BUCKET = "saveline-evidence"
+# Which folders are ours, and whether somebody lives there.
+_MARK = ".stack"
+_READY_S = 120.0
+_LOOK_S = 0.25
+# Given to the processes as they are; everything else is a path, a name or an address.
+_SECRET = (
+    "PG_DSN",
+    "LINK_SECRETS",
+    "APP_SECRETS",
+    "VAULT_KEY",
+    "VAULT_SALT",
+    "TWILIO_AUTH_TOKEN",
+    "OMS_TOKEN",
+)
+
+
+class Stack:
+    """`start` returns once every process is ready; `close` ends all of it, in order.
+
+    `settings` are more `SAVELINE_...` variables without the prefix; `pace` shortens what the simulators' people
+    and carriers take. A process of ours that dies is started again, as any platform would.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        policies: Path | None = None,
+        partitions: int = 4,
+        pace: float = 1.0,
+        settings: Mapping[str, str] | None = None,
+        told: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self._lock = self._claimed()
+        self._told = told
+        self._partitions = partitions
+        self._given = {
+            name.removeprefix("SAVELINE_"): value
+            for name, value in os.environ.items()
+            if name.startswith("SAVELINE_")
+        } | dict(settings or {})
+        self._policies = policies
+        self.ports = {name: free_port() for name in PROCESSES}
+        self.public_url = self._given.get("PUBLIC_URL", self.url_of("edge"))
+        self.kafka = None if "BROKER" in self._given else Kafka(self.folder / "kafka")
+        self.postgres = None if "PG_DSN" in self._given else Postgres(self.folder)
+        self.s3 = None if "S3_ENDPOINT" in self._given else S3(self.folder)
+        self.simulators = self._simulators(pace)
+        self.processes: dict[str, Part] = {}
+        self.restarts: dict[str, int] = {}
+        self._closing = threading.Event()
+        self._restarting = threading.Lock()
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    def _claimed(self) -> int:
+        """An empty folder that is ours alone; what a killed stack left in it is removed."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mark = self.folder / _MARK
+        if not mark.exists() and any(self.folder.iterdir()):
+            raise PartError(f"{self.folder} holds something else: name an empty folder, or one of ours")
+        lock = os.open(mark, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise PartError(f"another stack lives in {self.folder}: end it, or name another folder") from None
+        self._clear(keep=(_MARK, "policies"))
+        return lock
+
+    def _clear(self, keep: tuple[str, ...]) -> None:
+        for left in self.folder.iterdir():
+            if left.name in keep:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+
+    def url_of(self, process: str) -> str:
+        return f"http://127.0.0.1:{self.ports[process]}"
+
+    def _simulators(self, pace: float) -> dict[str, Simulator]:
+        found = {}
+        if "TWILIO_BASE_URL" not in self._given:
+            found["twilio"] = Simulator(
+                "twilio",
+                self.folder,
+                *("--number", OUR_NUMBER, "--calls-per-second", "0"),
+                *(
+                    "--sms-url",
+                    f"{self.public_url}/twilio/sms",
+                    "--voice-url",
+                    f"{self.public_url}/twilio/voice",
+                ),
+                pace=pace,
+            )
+        if "FCM_BASE_URL" not in self._given:
+            found["fcm"] = Simulator("fcm", self.folder, pace=pace)
+        if "SMTP_HOST" not in self._given:
+            found["smtp"] = Simulator("smtp", self.folder, pace=pace)
+        if "OMS_URL" not in self._given:
+            token = self._secret("OMS_TOKEN", secrets.token_urlsafe(24))
+            found["oms"] = Simulator("oms", self.folder, "--token", token, pace=pace)
+        return found
+
+    def start(self) -> None:
+        """Raises `PartError` with the end of its log where something does not come up."""
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        self._told("starting Kafka, Postgres, S3 and the simulators")
+        starts: list[Callable[[], Any]] = [simulator.start for simulator in self.simulators.values()]
+        starts += [part.start for part in (self.postgres, self.s3) if part is not None]
+        if self.kafka is not None:
+            starts.append(self.kafka.open)
+        _at_once(starts)
+        self.environment = self._environment()
+        self._told("creating topics, tables and the evidence bucket")
+        _at_once([self._topics, lambda: upgrade(self.environment["SAVELINE_PG_DSN"]), self._bucket])
+        if self.kafka is not None:
+            arguments = ("--bootstrap", self.kafka.bootstrap)
+            self.simulators["fulfilment"] = Simulator("fulfilment", self.folder, *arguments, listens=False)
+        self._told("starting worker, connectors and edge")
+        for name in PROCESSES:
+            self.processes[name] = Part(
+                name,
+                [sys.executable, "-m", "streams.cli", name],
+                self.folder / "logs" / f"{name}.log",
+                env=self.environment | {"SAVELINE_HTTP_PORT": str(self.ports[name]), "SAVELINE_ORDINAL": "0"},
+                cwd=self.folder,
+            )
+        launches: list[Callable[[], Any]] = [lambda n=name: self.start_process(n) for name in PROCESSES]
+        if "fulfilment" in self.simulators:
+            launches.append(self.simulators["fulfilment"].start)
+        _at_once(launches)
+        self._keeper.start()
+
+    def start_process(self, name: str) -> None:
+        """Start one of ours and wait until it says that it is ready."""
+        self.processes[name].start(lambda: ready(self.url_of(name)), timeout_s=_READY_S)
+
+    def kill(self, name: str) -> None:
+        """kill -9 for a process of ours or the broker; it is started again."""
+        if name == "broker":
+            if self.kafka is None:
+                raise PartError("the broker is not ours to kill: SAVELINE_BROKER is set")
+            with self._restarting:
+                self.kafka.restart(1)
+                self.restarts["broker"] = self.restarts.get("broker", 0) + 1
+            return
+        os.kill(self.processes[name].pid, 9)
+
+    def _keep(self) -> None:
+        while not self._closing.wait(_LOOK_S):
+            for name, part in self.processes.items():
+                if part.alive or self._closing.is_set():
+                    continue
+                self.restarts[name] = self.restarts.get(name, 0) + 1
+                self._told(f"{name} ended with {part.returncode}: started again")
+                # It may end at once again, as long as what it needs is away: then the next look tries once more.
+                with self._restarting, contextlib.suppress(PartError):
+                    self.start_process(name)
+
+    def close(self) -> None:
+        """End everything, ours first, so that nothing complains about what is gone."""
+        self._closing.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
+        _at_once([process.stop for process in self.processes.values()])
+        _at_once([simulator.stop for simulator in self.simulators.values()])
+        _at_once([part.stop for part in (self.postgres, self.s3) if part is not None])
+        if self.kafka is not None:
+            self.kafka.close()
+        self._clear(keep=(_MARK, "logs"))
+        os.close(self._lock)
+
+    def _topics(self) -> None:
+        broker = {"bootstrap.servers": self.environment["SAVELINE_BROKER"]}
+        wanted = wanted_topics(
+            app=self.environment.get("SAVELINE_APP", "saveline"),
+            partitions=int(self.environment["SAVELINE_PARTITIONS"]),
+            replication=int(self.environment["SAVELINE_REPLICATION"]),
+        )
+        if left := apply(broker, wanted):
+            raise PartError("topics need a person:\n" + "\n".join(str(one) for one in left))
+
+    def _bucket(self) -> None:
+        if self.s3 is None:
+            return
+        client = self.client_of_s3()
+        if _BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+            self.s3.create_locked_bucket(_BUCKET)
+
+    def client_of_s3(self) -> Any:
+        if self.s3 is not None:
+            return self.s3.client()
+        return boto3.client(
+            "s3", endpoint_url=self.environment["SAVELINE_S3_ENDPOINT"], region_name="us-east-1"
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """What each process is given; also written to `folder/env`, for other commands of `saveline`."""
+        evidence_key, verify_key = self.folder / "evidence.pem", self.folder / "evidence.pub.pem"
+        if not evidence_key.exists():
+            key = Ed25519PrivateKey.generate()
+            evidence_key.touch(mode=0o600)
+            evidence_key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            public = key.public_key()
+            verify_key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        ours = {
+            "PARTITIONS": str(self._partitions),
+            "REPLICATION": "1",
+            "DATA_FOLDER": str(self.folder / "state"),
+            "PUBLIC_URL": self.public_url,
+            "RETAILER": "Greengrocer",
+            "LINK_SECRETS": self._secret("LINK_SECRETS", secrets.token_urlsafe(24)),
+            "APP_SECRETS": self._secret("APP_SECRETS", secrets.token_urlsafe(24)),
+            "VAULT_SALT": self._secret("VAULT_SALT", secrets.token_urlsafe(24)),
+            "VAULT_KEY": self._secret("VAULT_KEY", base64.b64encode(secrets.token_bytes(32)).decode()),
+            "EVIDENCE_BUCKET": _BUCKET,
+            "EVIDENCE_KEY_FILE": str(evidence_key),
+            "SMS_SENDER": OUR_NUMBER,
+            "VOICE_SENDER": OUR_NUMBER,
+            "EMAIL_SENDER": "orders@greengrocer.test",
+            "CALLS_PER_SECOND": "50",
+            "PROVIDER_TIMEOUT_S": "3",
+            "SESSION_TIMEOUT_S": "6",
+            "TEST_SWITCH": "true",
+        }
+        if self._policies is not None:
+            ours["POLICIES"] = str(self._policies)
+        if self.kafka is not None:
+            ours["BROKER"] = self.kafka.bootstrap
+        if self.postgres is not None:
+            ours["PG_DSN"] = self.postgres.dsn
+        if self.s3 is not None:
+            ours["S3_ENDPOINT"] = self.s3.endpoint
+        simulators = self.simulators
+        if "twilio" in simulators:
+            ours |= {
+                "TWILIO_BASE_URL": simulators["twilio"].url,
+                "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+                "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            }
+        if "fcm" in simulators:
+            account = simulators["fcm"].folder / "service-account.json"
+            ours |= {"FCM_BASE_URL": simulators["fcm"].url, "FCM_ACCOUNT_FILE": str(account)}
+        if "smtp" in simulators:
+            port = str(simulators["smtp"].port)
+            ours |= {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": port, "SMTP_TLS": "false"}
+        if "oms" in simulators:
+            ours |= {"OMS_URL": simulators["oms"].url, "OMS_TOKEN": self._secret("OMS_TOKEN", "")}
+        environment = {f"SAVELINE_{name}": value for name, value in (ours | self._given).items()}
+        if self.s3 is not None:
+            environment |= {
+                "AWS_ACCESS_KEY_ID": self.s3.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.s3.secret_key,
+            }
+        kept = self.folder / "env"
+        kept.touch(mode=0o600)
+        kept.write_text("".join(f"{name}={_quoted(value)}\n" for name, value in sorted(environment.items())))
+        return environment
+
+    def _secret(self, name: str, fresh: str) -> str:
+        """Kept in the folder, so that a second start opens what the first one sealed."""
+        if name in self._given:
+            return self._given[name]
+        file = self.folder / "secrets" / name.lower()
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True, mode=0o700)
+            file.touch(mode=0o600)
+            file.write_text(fresh)
+        return file.read_text()
+
+    def described(self) -> dict[str, Any]:
+        """Every address, port, pid and secret file, for people and for suites of others."""
+        parts: dict[str, Any] = {}
+        for name, process in self.processes.items():
+            parts[name] = {"pid": process.pid, "url": self.url_of(name), "log": str(process.log)}
+        for name, simulator in self.simulators.items():
+            parts[name] = {
+                "pid": simulator.part.pid,
+                "url": simulator.url,
+                "control": f"{simulator.control}/_control",
+                "log": str(simulator.part.log),
+            }
+        if self.kafka is not None:
+            node = self.kafka.node(1).part
+            parts["kafka"] = {"pid": node.pid, "bootstrap": self.kafka.bootstrap, "log": str(node.log)}
+        if self.postgres is not None:
+            part = self.postgres.part
+            parts["postgres"] = {"pid": part.pid, "port": self.postgres.port, "log": str(part.log)}
+        if self.s3 is not None:
+            part = self.s3.part
+            parts["s3"] = {"pid": part.pid, "url": self.s3.endpoint, "bucket": _BUCKET, "log": str(part.log)}
+        plain = {
+            name: value
+            for name, value in self.environment.items()
+            if name.startswith("SAVELINE_") and name.removeprefix("SAVELINE_") not in _SECRET
+        }
+        files = {
+            "environment": str(self.folder / "env"),
+            "evidence_public_key": str(self.folder / "evidence.pub.pem"),
+        }
+        return {
+            "folder": str(self.folder),
+            "pid": os.getpid(),
+            "public_url": self.public_url,
+            "parts": parts,
+            "secret_files": files,
+            "environment": plain,
+        }
+
+
+def with_policy(folder: Path, file: Path) -> Path:
+    """The shipped policies and one more in `folder`, none of them locked; raises `PolicyFaults`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for shipped in shelf.SHIPPED.glob("*.yaml"):
+        shutil.copy(shipped, folder)
+    try:
+        given = yaml.safe_load(file.read_text(encoding="utf-8"))
+        name = f"{given['id']}.v{given['version']}.yaml"
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise shelf.PolicyFaults([f"{file}: no policy with id and version can be read: {error!r}"]) from error
+    shutil.copy(file, folder / name)
+    shelf.load(folder)
+    return folder
+
+
+def ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False
+
+
+def quiescent(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_test/quiescent", timeout=5) as answer:
+            return bool(json.loads(answer.read())["quiescent"])
+    except OSError:
+        return False
+
+
+def _at_once(works: list[Callable[[], Any]]) -> None:
+    """All of them, side by side; the first fault is raised once all are over."""
+    if works:
+        with ThreadPoolExecutor(len(works)) as pool:
+            for done in [pool.submit(work) for work in works]:
+                done.result()
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
