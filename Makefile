@@ -52,6 +52,10 @@ test: setup ## every test but the long chaos; starts what it needs
 test-fast: setup ## only the tests that start no real component
 	@.venv/bin/pytest -m 'not chaos and not real' -n 2 --dist loadgroup $(PYTEST_ARGS)
 
+.PHONY: demo
+demo: setup ## play a grocer's busiest hour in a minute on real parts, report, verify (DEMO_ARGS="--kill worker" "--keep")
+	@$(PY) -m tests.demo $(DEMO_ARGS)
+
 .PHONY: call
 call: setup ## type to the voice agent about a sample order (SESSION=file for another)
 	@.venv/bin/saveline dialogue talk $(if $(SESSION),--session $(SESSION))

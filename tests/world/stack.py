@@ -1,8 +1,8 @@
 """The whole system on one machine: the outside parts and simulators, and Saveline's three processes before them.
 
-Everything listens on loopback, lies in one folder and ends with its owner, the data too; only logs stay. What the environment names already
-(`SAVELINE_BROKER`, `SAVELINE_PG_DSN`, `SAVELINE_S3_ENDPOINT`, `SAVELINE_TWILIO_BASE_URL`, ...) is used instead
-of a part of our own.
+Everything listens on loopback, lies in one folder and ends with its owner, the data too; only logs stay. What the
+environment names already (`SAVELINE_BROKER`, `SAVELINE_PG_DSN`, `SAVELINE_S3_ENDPOINT`, `SAVELINE_TWILIO_BASE_URL`,
+...) is used instead of a part of our own.
 """
 
 import base64
@@ -65,15 +65,16 @@ _SECRET = (
 class Stack:
     """`start` returns once every process is ready; `close` ends all of it, in order.
 
-    `settings` are more `SAVELINE_...` variables without the prefix; `pace` shortens what the simulators' people
-    and carriers take. A process of ours that dies is started again, as any platform would.
+    `policies` fills a folder that is used instead of the shipped one. `settings` are more `SAVELINE_...` variables
+    without the prefix; `pace` shortens what the simulators' people and carriers take. A process of ours that dies
+    is started again, as any platform would.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        policies: Path | None = None,
+        policies: Callable[[Path], None] | None = None,
         partitions: int = 4,
         pace: float = 1.0,
         settings: Mapping[str, str] | None = None,
@@ -88,7 +89,11 @@ class Stack:
             for name, value in os.environ.items()
             if name.startswith("SAVELINE_")
         } | dict(settings or {})
-        self._policies = policies
+        self._policies: Path | None = None
+        if policies is not None:
+            self._policies = self.folder / "policies"
+            self._policies.mkdir()
+            policies(self._policies)
         self.ports = {name: free_port() for name in PROCESSES}
         self.public_url = self._given.get("PUBLIC_URL", self.url_of("edge"))
         self.kafka = None if "BROKER" in self._given else Kafka(self.folder / "kafka")
@@ -113,7 +118,7 @@ class Stack:
         except BlockingIOError:
             os.close(lock)
             raise PartError(f"another stack lives in {self.folder}: end it, or name another folder") from None
-        self._clear(keep=(_MARK, "policies"))
+        self._clear(keep=(_MARK,))
         return lock
 
     def _clear(self, keep: tuple[str, ...]) -> None:
@@ -365,10 +370,8 @@ class Stack:
         }
 
 
-def with_policy(folder: Path, file: Path) -> Path:
-    """The shipped policies and one more in `folder`, none of them locked; raises `PolicyFaults`."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def with_policy(folder: Path, file: Path) -> None:
+    """The shipped policies and one more, none of them locked; raises `PolicyFaults`."""
     for shipped in shelf.SHIPPED.glob("*.yaml"):
         shutil.copy(shipped, folder)
     try:
@@ -378,7 +381,6 @@ def with_policy(folder: Path, file: Path) -> Path:
         raise shelf.PolicyFaults([f"{file}: no policy with id and version can be read: {error!r}"]) from error
     shutil.copy(file, folder / name)
     shelf.load(folder)
-    return folder
 
 
 def ready(url: str) -> bool:

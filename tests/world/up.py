@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,7 @@ def run(*, folder: Path, policy: Path | None, pace: float, as_json: bool) -> int
         signal.signal(number, lambda *_: ended.set())
     said = Console(stderr=True, highlight=False)
     try:
-        policies = with_policy(folder / "policies", policy) if policy else None
+        policies = partial(with_policy, file=policy) if policy else None
         stack = Stack(folder, policies=policies, pace=pace, told=lambda line: said.print(line, style="dim"))
         stack.start()
     except (PartError, shelf.PolicyFaults) as error:

@@ -1,6 +1,7 @@
 """The append-only record that a simulator keeps of all that was asked of it and all that it did."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,25 +18,32 @@ class Book:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
         self._clock = clock
-        self._seq = sum(1 for _ in self._lines()) if file.exists() else 0
+        # Where each entry ends, so that who asks for the latest is not read the whole book again.
+        self._ends = [0]
+        if file.exists():
+            for line in self._lines(0):
+                self._ends.append(self._ends[-1] + len(line))
+            os.truncate(file, self._ends[-1])
         self._out = file.open("ab")
 
     def write(self, kind: str, **fields: Any) -> int:
         """Returns the entry's `seq`; the line has left the process when this returns."""
-        self._seq += 1
-        entry = {"seq": self._seq, "at": self._clock.now().isoformat(), "kind": kind, **fields}
-        self._out.write(json.dumps(entry, ensure_ascii=False, default=str).encode() + b"\n")
+        seq = len(self._ends)
+        entry = {"seq": seq, "at": self._clock.now().isoformat(), "kind": kind, **fields}
+        line = json.dumps(entry, ensure_ascii=False, default=str).encode() + b"\n"
+        self._out.write(line)
         self._out.flush()
-        return self._seq
+        self._ends.append(self._ends[-1] + len(line))
+        return seq
 
     def since(self, seq: int = 0) -> Iterator[bytes]:
         """The lines behind that entry."""
-        for number, line in enumerate(self._lines(), start=1):
-            if number > seq:
-                yield line
+        if seq < len(self._ends):
+            yield from self._lines(self._ends[max(0, seq)])
 
-    def _lines(self) -> Iterator[bytes]:
+    def _lines(self, start: int) -> Iterator[bytes]:
         with self._file.open("rb") as lines:
+            lines.seek(start)
             # A kill -9 in the middle of a write leaves a line without its end: it never happened.
             yield from (line for line in lines if line.endswith(b"\n"))
 

@@ -1,0 +1,264 @@
+"""`make demo`: starts everything, plays a grocer's busiest hour in a minute, reports, verifies, and ends."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from confluent_kafka import Producer
+from rich.console import Console
+from rich.live import Live
+
+from connectors.clock import SystemClock
+from schemas.catalogue import Topic
+from schemas.codec import Codec
+from schemas.registry import LockedRegistry
+from tests.demo import grocer, screen
+from tests.demo.people import People
+from tests.demo.policies import PACE, hurried
+from tests.world.part import PartError
+from tests.world.stack import Stack, quiescent
+
+_NOTICE_S = 40.0
+_SETTLED_WITHIN_S = 150.0
+_KILLABLE = ("worker", "connectors", "edge", "broker")
+_GARBAGE = (b"", b"no avro at all", b"\x00\x00\x00\x00\x63 nobody's schema")
+# What goes wrong outside: by simulator, as its control door takes it.
+_FAULTS: dict[str, list[dict[str, Any]]] = {
+    "fcm": [
+        {"match": {"resource": "messages", "nth": 5}, "then": "http_429"},
+        {"match": {"resource": "messages", "nth": 17}, "then": "reject:UNREGISTERED"},
+        {"match": {"resource": "messages", "nth": 23}, "then": "accept_then_500"},
+        {"match": {"resource": "messages", "nth": 40}, "then": "accept_then_timeout"},
+    ],
+    "twilio": [
+        {"match": {"resource": "messages", "nth": 4}, "then": "http_429"},
+        {"match": {"resource": "messages", "nth": 9}, "then": "undelivered:30003", "after_ms": 300},
+        {"match": {"resource": "messages", "nth": 21}, "then": "accept_then_timeout"},
+        {"match": {"resource": "messages", "nth": 30}, "callbacks": {"times": 2, "order": "reversed"}},
+        {"match": {"resource": "calls", "nth": 3}, "then": "http_500"},
+        {"match": {"resource": "calls", "nth": 6}, "callbacks": {"times": 3}},
+    ],
+    "smtp": [
+        {"match": {"resource": "messages", "nth": 6}, "then": "reject:450"},
+        {"match": {"resource": "messages", "nth": 12}, "then": "reject:550"},
+        {"match": {"resource": "messages", "nth": 18}, "then": "accept_then_timeout"},
+    ],
+    "oms": [
+        {"match": {"resource": "decisions", "nth": 3}, "then": "being_modified"},
+        {"match": {"resource": "decisions", "nth": 8}, "then": "timeout_after_apply"},
+        {"match": {"resource": "decisions", "nth": 14}, "then": "html"},
+        {"match": {"resource": "read", "nth": 20}, "then": "http_503"},
+    ],
+    "fulfilment": [{"match": {"resource": "triggers", "nth": 7}, "then": "twice"}],
+}
+
+
+class Hour:
+    """One run of the demo over a stack that is up."""
+
+    def __init__(
+        self, stack: Stack, orders: list[grocer.Order], told: Callable[[str], None], seed: int
+    ) -> None:
+        self._stack, self._orders, self._told = stack, orders, told
+        self._clock, self._codec = SystemClock(), Codec(LockedRegistry())
+        broker = stack.environment["SAVELINE_BROKER"]
+        self._producer = Producer(
+            {"bootstrap.servers": broker, "partitioner": "murmur2_random", "enable.idempotence": True}
+        )
+        self.people = People(orders, stack.simulators, seed)
+        self.dsn = stack.environment["SAVELINE_PG_DSN"]
+        # It is the middle of the day where the customers live, whenever the demo runs: no quiet hours.
+        self._zone = f"Etc/GMT{self._clock.now().hour - 12:+d}"
+        self.expected = {case_id for order in orders for case_id in order.case_ids}
+
+    async def prepare(self) -> None:
+        """Customers are known, orders are in the OMS, and the outside world has its bad day."""
+        await self.people.settle_in()
+        for name, rules in _FAULTS.items():
+            if name in self._stack.simulators:
+                self._stack.simulators[name].faults(*rules)
+        now = self._clock.now()
+        for order in self._orders:
+            self._stack.simulators["oms"].put(f"orders/{order.order_id}", grocer.in_the_oms(order))
+            if order.person.habit != "unreachable":
+                self._send(Topic.CONTACTS, order.person.ref, grocer.contact(order.person, self._zone, now))
+        self._producer.flush(30)
+        known = sum(order.person.habit != "unreachable" for order in self._orders)
+        await asyncio.to_thread(self._until_known, known)
+
+    def _until_known(self, customers: int) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            while connection.execute("SELECT count(*) FROM customers").fetchone() != (customers,):
+                time.sleep(0.1)
+
+    async def play(self) -> None:
+        """Raise every trouble at its time, and some records that are none."""
+        started = time.monotonic()
+        for value in _GARBAGE:
+            self._producer.produce(Topic.EXCEPTIONS, value, key=b"garbage")
+        for order in self._orders:
+            await asyncio.sleep(max(0.0, started + order.at_s - time.monotonic()))
+            for raised in grocer.troubles(order, self._zone, self._clock.now(), _NOTICE_S):
+                self._send(Topic.EXCEPTIONS, order.order_id, raised)
+            if order.found_again:
+                asyncio.get_running_loop().call_later(6.0, self._found, order)
+            self._producer.poll(0)
+        await asyncio.to_thread(self._producer.flush, 30)
+
+    def _found(self, order: grocer.Order) -> None:
+        self._send(Topic.EXCEPTIONS, order.order_id, grocer.found(order, self._clock.now()))
+        self._producer.poll(0)
+
+    def _send(self, topic: Topic, key: str, record: msgspec.Struct) -> None:
+        self._producer.produce(topic, self._codec.encode(record), key=key)
+
+    async def killed(self, name: str, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        self._told(f"{after_s:.0f} s: kill -9 for the {name}")
+        await asyncio.to_thread(self._stack.kill, name)
+
+    async def watched(self, show: Callable[[screen.View, float], None]) -> screen.View:
+        """Until every case is closed, or the time is over; the last look."""
+        started = time.monotonic()
+        view = screen.View()
+        while time.monotonic() - started < _SETTLED_WITHIN_S:
+            with contextlib.suppress(psycopg.OperationalError):
+                view = await asyncio.to_thread(screen.look, self.dsn)
+            show(view, time.monotonic() - started)
+            if view.closed + view.stuck >= len(self.expected) and await asyncio.to_thread(self._quiet):
+                return view
+            await asyncio.sleep(0.5)
+        return view
+
+    def _quiet(self) -> bool:
+        return all(quiescent(self._stack.url_of(name)) for name in ("worker", "connectors"))
+
+
+async def run(hour: Hour, out: Console, said: list[str], kill: str, within_s: float) -> screen.View:
+    await hour.prepare()
+    out.print(f"{len(hour.expected)} cases will come up within {within_s:.0f} s.")
+    with contextlib.ExitStack() as screens:
+        show: Callable[[screen.View, float], None]
+        if out.is_terminal:
+            live = screens.enter_context(Live(console=out, refresh_per_second=4))
+
+            def show(view: screen.View, elapsed_s: float) -> None:
+                live.update(screen.drawn(view, elapsed_s, hour.people.did, said))
+        else:
+            shown = [-10.0]
+
+            def show(view: screen.View, elapsed_s: float) -> None:
+                if elapsed_s - shown[0] >= 5:
+                    shown[0] = elapsed_s
+                    out.print(screen.line(view, elapsed_s), soft_wrap=True)
+
+        works = [asyncio.create_task(hour.people.run()), asyncio.create_task(hour.play())]
+        if kill:
+            works.append(asyncio.create_task(hour.killed(kill, within_s * 0.6)))
+        watching = asyncio.create_task(hour.watched(show))
+        while not watching.done():
+            done, _ = await asyncio.wait([watching, *works], return_when=asyncio.FIRST_COMPLETED)
+            for work in done:
+                # What went wrong in the demo itself is said, and ends it.
+                work.result()
+            works = [work for work in works if not work.done()]
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+        return watching.result()
+
+
+def main() -> int:
+    given = _arguments()
+    out = Console(highlight=False)
+    said: list[str] = []
+
+    def told(line: str) -> None:
+        said.append(line)
+        if not out.is_terminal or not started:
+            out.print(line, style="dim")
+
+    started = False
+    orders = grocer.hour(given.orders, given.seconds, given.seed)
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="saveline-demo-"))
+    begun = time.monotonic()
+    try:
+        stack = Stack(
+            folder,
+            policies=hurried,
+            pace=PACE,
+            told=told,
+            settings={"RING_S": "25", "CALLS_PER_SECOND": "50"},
+        )
+        stack.start()
+    except PartError as error:
+        out.print(str(error), markup=False)
+        return 1
+    try:
+        out.print(f"Everything is up after {time.monotonic() - begun:.0f} s. {_SHORTENED}")
+        started = True
+        hour = Hour(stack, orders, told, given.seed)
+        view = asyncio.run(run(hour, out, said, given.kill, given.seconds))
+        out.print(screen.line(view, time.monotonic() - begun), soft_wrap=True)
+        for name, count in stack.restarts.items():
+            out.print(f"{name} was started again {count} x")
+        code = _verdict(stack, out)
+        if given.keep:
+            _stay(stack, out)
+    except KeyboardInterrupt:
+        return 130
+    else:
+        return code
+    finally:
+        stack.close()
+
+
+_SHORTENED = (
+    "The clock is real; windows, rings and deadlines are shortened to half a minute, and the customers live where it"
+    " is noon."
+)
+
+
+def _verdict(stack: Stack, out: Console) -> int:
+    """The report, then the verdict of whoever shares no code with the product."""
+    environment = os.environ | stack.environment
+    command = [sys.executable, "-m", "streams.cli"]
+    subprocess.run([*command, "report"], env=environment, check=False)
+    verdict = subprocess.run([*command, "verify"], env=environment, check=False)
+    style = "bold green" if verdict.returncode == 0 else "bold red"
+    out.print("verified" if verdict.returncode == 0 else "NOT verified: see above", style=style)
+    return verdict.returncode
+
+
+def _stay(stack: Stack, out: Console) -> None:
+    out.print(f"Everything stays up. For other commands: set -a; . {stack.folder / 'env'}; set +a")
+    out.print(f"Metrics: {', '.join(f'{stack.url_of(name)}/metrics' for name in stack.processes)}")
+    out.print("Ctrl-C ends all of it.")
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo DEMO_ARGS=...", description=__doc__)
+    parser.add_argument("--orders", type=int, default=150, help="how many orders get into trouble (150)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="within which time (30)")
+    parser.add_argument("--seed", type=int, default=2026, help="the same seed plays the same hour")
+    parser.add_argument("--kill", choices=_KILLABLE, default="", help="kill -9 for this process meanwhile")
+    parser.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
+    parser.add_argument("--folder", type=Path, help="where everything lies (a new temporary folder)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
