@@ -139,6 +139,22 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
         return self.mode is Mode.SHADOW
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """Which of the four parts of done are missing, in their order."""
+        if self.state not in (CaseState.OPEN, CaseState.DECIDED):
+            return ()
+        parts = []
+        if self.decision is None:
+            parts.append("decision")
+        if self.write is not Write.VERIFIED:
+            parts.append("write_back")
+        if self.proof is not Proof.STORED:
+            parts.append("evidence")
+        if self.trigger is not Fulfilment.DONE:
+            parts.append("trigger")
+        return tuple(parts)
+
+    @property
     def quantity_short(self) -> int:
         line = self.exception.line
         return line.quantity_ordered - line.quantity_available if line is not None else 0

@@ -21,7 +21,6 @@ from schemas.events import (
     EvidenceStored,
     ExceptionAccepted,
     ExceptionAmended,
-    ExceptionRaised,
     ExceptionWithdrawn,
     LinePicked,
     OrderCancelled,
@@ -33,45 +32,18 @@ from schemas.events import (
     WriteBackReceived,
 )
 from schemas.facts import CustomerFacts
-from schemas.ids import conversation_id
-from schemas.words import (
-    LINE_KINDS,
-    Actor,
-    Arm,
-    CaseState,
-    CloseReason,
-    HoldState,
-    Kind,
-    Mode,
-    WithdrawalReason,
-)
-from state import escalation, news, receipts, voices
-from state.conversation import RESPONSES_KEPT_MAX, Case, Conversation, Seen
-from state.gate import Pricing
-from state.offers import admissible
-from state.policy import Policy
-from state.pricing import rescaled
-from state.promises import NEVER_HOLDOUT
+from schemas.words import CaseState, CloseReason
+from state import attempts, calls, done, escalation, news, opening, upstream, voices, writing
+from state.conversation import RESPONSES_KEPT_MAX, Case, Conversation
+from state.done import close, progressed, request_evidence
+from state.people import stick
 from state.rules import Rules
-from state.settlement import (
-    apply_default,
-    apply_upstream_default,
-    close,
-    progressed,
-    request_evidence,
-    rest,
-    settle,
-    stick,
-    substitute,
-    tell,
-    without_options,
-)
+from state.settlement import apply_default
 from state.turn import QuarantineRecord, Turn
 from state.wakeups import Wakeup, next_due, wakeups
 
 # Remembered withdrawals and amendments of orders that never got an exception.
 FORGOTTEN_AFTER = timedelta(days=7)
-EARLY_MAX = 16
 FIRED_MAX = 200
 _NEVER: Wakeup = (datetime.max.replace(tzinfo=UTC), "", "")
 
@@ -133,6 +105,18 @@ def hand_to_people(conversation: Conversation, now: datetime, reason: str, rules
     return turn.finish()
 
 
+def rest(turn: Turn) -> None:
+    """Once every case is closed, or stuck with people, the record waits for its removal."""
+    conversation = turn.conversation
+    if not conversation.cases:
+        return
+    if not all(case.is_closed or case.stuck for case in conversation.cases):
+        conversation.remove_at = None
+    elif conversation.remove_at is None:
+        days = max(turn.policy_of(case).retention.closed_days for case in conversation.cases)
+        conversation.remove_at = turn.now + timedelta(days=days)
+
+
 def _record_for(event: CaseEvent | Deadline, now: datetime) -> Conversation | None:
     """A record begins with an exception, or with what must be remembered until its exception arrives."""
     match event:
@@ -157,31 +141,31 @@ def _apply(turn: Turn, event: CaseEvent) -> bool:
     """Whether the event changed anything."""
     match event:
         case ExceptionAccepted():
-            return _opens(turn, event)
+            return opening.opens(turn, event)
         case ExceptionAmended():
-            return _amends(turn, event)
+            return upstream.amends(turn, event)
         case ExceptionWithdrawn():
-            return _withdraws(turn, event)
+            return upstream.withdraws(turn, event)
         case ResponseReceived():
             return _is_new(turn, event.event_id) and voices.hear(turn, event)
         case ReceiptReceived():
-            return receipts.of_channel(turn, event)
+            return attempts.of_channel(turn, event)
         case WriteBackReceived():
-            return receipts.of_write_back(turn, event)
+            return writing.of_write_back(turn, event)
         case TriggerReceived():
-            return receipts.of_trigger(turn, event)
+            return done.of_trigger(turn, event)
         case EvidenceStored():
-            return receipts.of_evidence(turn, event)
+            return done.of_evidence(turn, event)
         case ContactChanged():
-            return _contact(turn, event)
+            return upstream.contact(turn, event)
         case ConsentChanged():
             return voices.consent(turn, event)
         case LinePicked():
-            return _picked(turn, event)
+            return upstream.picked(turn, event)
         case OrderCancelled():
-            return _cancelled(turn)
+            return upstream.cancelled(turn)
         case Delivered() | RefusedAtDoor() | Credited() | OrderCompleted():
-            return _outcome(turn, event)
+            return upstream.outcome(turn, event)
         case _:
             assert_never(event)
 
@@ -193,328 +177,6 @@ def _is_new(turn: Turn, event_id: str) -> bool:
     if not conversation.cases or mark in conversation.responses:
         return False
     conversation.responses = (*conversation.responses[1 - RESPONSES_KEPT_MAX :], mark)
-    return True
-
-
-def _fingerprint(exception: ExceptionRaised) -> int:
-    """What an exception says, whatever event carried it."""
-    content = msgspec.msgpack.encode(msgspec.structs.replace(exception, event_id=""))
-    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") >> 1
-
-
-def _opens(turn: Turn, event: ExceptionAccepted) -> bool:
-    conversation, exception = turn.conversation, event.exception
-    mark = _fingerprint(exception)
-    seen = next((s for s in conversation.seen if s.exception_id == exception.exception_id), None)
-    if seen is not None:
-        if exception.revision > seen.revision:
-            return _raised_again(turn, event, mark)
-        if exception.revision == seen.revision and mark != seen.fingerprint:
-            turn.effects.append(
-                QuarantineRecord((f"id_reused: {exception.exception_id} was seen with other content",))
-            )
-        return False
-    try:
-        policy = turn.rules.shelf.choose(exception)
-    except LookupError as error:
-        turn.effects.append(QuarantineRecord((f"no_policy: {error}",)))
-        return False
-    if not conversation.cases or conversation.is_closed:
-        _begin(turn, event)
-    conversation.seen = (*conversation.seen, Seen(exception.exception_id, exception.revision, mark))
-    conversation.facts = event.facts
-    if not any(case.is_open for case in conversation.cases):
-        escalation.begin_afresh(conversation)
-    case = Case(
-        exception=_without_recalled(_caught_up(conversation, exception)),
-        policy=policy.key,
-        opened_at=turn.now,
-        mode=_mode(policy, exception, event.facts),
-        round=_round(conversation, exception),
-    )
-    conversation.cases = [*conversation.cases, case]
-    conversation.remove_at = None
-    if exception.kind in NEVER_HOLDOUT or event.facts.allergens:
-        conversation.arm = Arm.TREATMENT
-    turn.touch(case)
-    if _is_gone(conversation, case):
-        close(turn, case, CloseReason.WITHDRAWN)
-    else:
-        _first_move(turn, case)
-    return True
-
-
-def _begin(turn: Turn, event: ExceptionAccepted) -> None:
-    """A conversation opens: its id, its customer and its arm; repeats of older ones stay remembered."""
-    conversation, exception, facts = turn.conversation, event.exception, event.facts
-    policy = turn.rules.shelf.choose(exception)
-    conversation.conversation_id = conversation_id(exception.order_id, exception.exception_id)
-    conversation.customer_ref = exception.customer_ref
-    conversation.store_id = exception.store_id
-    conversation.opened_at = turn.now
-    conversation.commands = 0
-    conversation.satisfaction_at = conversation.satisfaction_until_at = None
-    conversation.spoke = conversation.recorded = conversation.recording_refused = False
-    conversation.used, conversation.failed, conversation.sends, conversation.tasks = (), (), (), ()
-    conversation.call = None
-    held_out = facts.arm_point < policy.holdout_share_per_10000
-    conversation.arm = Arm.HOLDOUT if held_out else Arm.TREATMENT
-
-
-def _mode(policy: Policy, exception: ExceptionRaised, facts: CustomerFacts) -> Mode:
-    """A pilot is live for its stores and its share of their customers, and a shadow for all others."""
-    if policy.mode is not Mode.PILOT:
-        return policy.mode
-    piloted = exception.store_id in policy.pilot.stores and facts.pilot_point < policy.pilot.share_per_10000
-    return Mode.PILOT if piloted else Mode.SHADOW
-
-
-def _round(conversation: Conversation, exception: ExceptionRaised) -> int:
-    """A substitute that failed in turn is the next round of the same wish."""
-    earlier = conversation.case(exception.supersedes) if exception.supersedes else None
-    return earlier.round + 1 if earlier is not None else 1
-
-
-def _caught_up(conversation: Conversation, exception: ExceptionRaised) -> ExceptionRaised:
-    """The exception as a case takes it up: with the amendments that arrived before it."""
-    if exception.kind not in LINE_KINDS:
-        # What failed at the door is the delivery, whichever line upstream names beside it.
-        exception = msgspec.structs.replace(exception, line=None)
-    mine = [early for early in conversation.early if early.exception_id == exception.exception_id]
-    conversation.early = tuple([early for early in conversation.early if early not in mine])
-    for early in mine:
-        if early.revision > exception.revision:
-            exception = _amended(exception, early)
-    return exception
-
-
-def _is_gone(conversation: Conversation, case: Case) -> bool:
-    """Whether it was withdrawn before it arrived, or nothing is short any more."""
-    revision = case.exception.revision
-    withdrawn = any(
-        gone.exception_id == case.case_id and gone.revision >= revision for gone in conversation.withdrawn
-    )
-    return withdrawn or _is_all_there(case)
-
-
-def _is_all_there(case: Case) -> bool:
-    return case.exception.line is not None and case.quantity_short <= 0
-
-
-def _first_move(turn: Turn, case: Case) -> None:
-    """Decide at once where there is nothing to ask; else start the clock."""
-    policy = turn.policy_of(case)
-    if turn.conversation.arm is Arm.HOLDOUT:
-        apply_upstream_default(turn, case)
-        return
-    options, _ = admissible(turn, case)
-    given_up = case.round > policy.options.rounds_max
-    first = options[0] if options and not given_up else None
-    # A wish that was stored is not asked for again, unless it would cost more than what was ordered.
-    if first is not None and first.is_own_choice and first.verdict.pricing is not Pricing.NEW_PRICE:
-        settle(turn, case, substitute(case, first, Actor.STORED_PREFERENCE))
-        tell(turn, case, news.ANNOUNCED)
-    elif not options:
-        without_options(turn, case)
-    elif policy.default.at_once or given_up:
-        apply_default(turn, case)
-    elif turn.limit_at(case) <= turn.now:
-        case.late = True
-        apply_default(turn, case)
-    else:
-        escalation.gather(turn, case)
-        turn.replan = True
-        escalation.replanned(turn)
-        turn.hold(case, HoldState.ASKING)
-
-
-def _raised_again(turn: Turn, event: ExceptionAccepted, mark: int) -> bool:
-    """The whole exception once more with a higher revision: an amendment in full."""
-    conversation, fresh = turn.conversation, event.exception
-    conversation.seen = tuple(
-        [
-            Seen(s.exception_id, fresh.revision, mark) if s.exception_id == fresh.exception_id else s
-            for s in conversation.seen
-        ]
-    )
-    case = conversation.case(fresh.exception_id)
-    if case is None or case.is_closed:
-        return True
-    available = fresh.line.quantity_available if fresh.line is not None else None
-    amended = ExceptionAmended(
-        event_id=event.event_id,
-        order_id=event.order_id,
-        exception_id=fresh.exception_id,
-        revision=fresh.revision,
-        fulfilment_deadline_at=fresh.fulfilment_deadline_at,
-        picked_until_at=fresh.picked_until_at,
-        quantity_available=available,
-        options=fresh.options,
-        occurred_at=fresh.occurred_at,
-    )
-    _amend(turn, case, amended)
-    return True
-
-
-def _amends(turn: Turn, event: ExceptionAmended) -> bool:
-    conversation = turn.conversation
-    case = conversation.case(event.exception_id)
-    if case is None:
-        known = any(s.exception_id == event.exception_id for s in conversation.seen)
-        if known or event in conversation.early:
-            return False
-        conversation.early = (*conversation.early, event)[-EARLY_MAX:]
-        return True
-    if case.is_closed or event.revision <= case.exception.revision:
-        return False
-    _amend(turn, case, event)
-    return True
-
-
-def _without_recalled(exception: ExceptionRaised) -> ExceptionRaised:
-    """Of what was recalled, nothing may be kept, however many pieces lie there."""
-    line = exception.line
-    if exception.kind is not Kind.RECALLED or line is None or line.quantity_available == 0:
-        return exception
-    return msgspec.structs.replace(exception, line=msgspec.structs.replace(line, quantity_available=0))
-
-
-def _amended(old: ExceptionRaised, event: ExceptionAmended) -> ExceptionRaised:
-    """The exception with its newer facts; a field that is not given stays as it was."""
-    line, options = old.line, old.options
-    if line is not None and event.quantity_available is not None and old.kind is not Kind.RECALLED:
-        available = min(event.quantity_available, line.quantity_ordered)
-        old_short = line.quantity_ordered - line.quantity_available
-        options = rescaled(options, old_short, line.quantity_ordered - available)
-        line = msgspec.structs.replace(line, quantity_available=available)
-    return msgspec.structs.replace(
-        old,
-        revision=event.revision,
-        line=line,
-        options=options if event.options is None else event.options,
-        fulfilment_deadline_at=event.fulfilment_deadline_at or old.fulfilment_deadline_at,
-        picked_until_at=event.picked_until_at or old.picked_until_at,
-    )
-
-
-def _amend(turn: Turn, case: Case, event: ExceptionAmended) -> None:
-    """The newer facts; a decision that stands is left alone, an open question is asked anew where it changed."""
-    old = case.exception
-    case.exception = _amended(old, event)
-    turn.touch(case)
-    if not case.is_open:
-        return
-    if _is_all_there(case):
-        _found(turn, case)
-        return
-    if case.taken or case.stuck:
-        # A person has it, and sees the newer facts.
-        return
-    if case.exception.options != old.options or case.exception.line != old.line:
-        if not admissible(turn, case)[0]:
-            without_options(turn, case)
-            return
-        if case.asked:
-            case.asked = False
-            escalation.gather(turn, case)
-    turn.replan = True
-    escalation.replanned(turn)
-    turn.hold(case, HoldState.ASKING)
-
-
-def _withdraws(turn: Turn, event: ExceptionWithdrawn) -> bool:
-    conversation = turn.conversation
-    case = conversation.case(event.exception_id)
-    if case is None:
-        if any(s.exception_id == event.exception_id for s in (*conversation.withdrawn, *conversation.seen)):
-            return False
-        conversation.withdrawn = (*conversation.withdrawn, Seen(event.exception_id, event.revision))
-        return True
-    if case.is_closed or event.revision < case.exception.revision:
-        return False
-    if event.reason is WithdrawalReason.PICKED:
-        return _pick(turn, case)
-    if event.reason is WithdrawalReason.CANCELLED:
-        close(turn, case, CloseReason.CANCELLED)
-        return True
-    if case.is_open:
-        _found(turn, case)
-        return True
-    # Found too late: the decision may already be written, and it is what the customer was told.
-    return False
-
-
-def _found(turn: Turn, case: Case) -> None:
-    """The article is there after all: told once to whoever was messaged."""
-    close(turn, case, CloseReason.WITHDRAWN)
-    if case.asked_at is not None:
-        tell(turn, case, news.WITHDRAWN)
-
-
-def _picked(turn: Turn, event: LinePicked) -> bool:
-    """Picking what there is of a line does not answer the question about the rest."""
-    concerned = [
-        case
-        for case in turn.conversation.cases
-        if case.exception.line is not None
-        and case.exception.line.line_id == event.line_id
-        and not case.is_closed
-        and not (case.is_open and event.quantity < case.exception.line.quantity_ordered)
-    ]
-    moved = [_pick(turn, case) for case in concerned]
-    return any(moved)
-
-
-def _pick(turn: Turn, case: Case) -> bool:
-    """Picked: an open question is void, and a decision can no longer be changed."""
-    if case.picked:
-        return False
-    case.picked = True
-    if case.is_open:
-        _found(turn, case)
-    else:
-        progressed(turn, case)
-    return True
-
-
-def _cancelled(turn: Turn) -> bool:
-    conversation = turn.conversation
-    living = [case for case in conversation.cases if not case.is_closed]
-    invites = conversation.satisfaction_at is not None
-    for case in living:
-        close(turn, case, CloseReason.CANCELLED)
-    conversation.satisfaction_at = None
-    return bool(living) or invites
-
-
-def _outcome(turn: Turn, event: Delivered | RefusedAtDoor | Credited | OrderCompleted) -> bool:
-    """What became of the order: shown in the register; the delivery starts the wait for one invitation."""
-    conversation = turn.conversation
-    changed = isinstance(event, Delivered | OrderCompleted) and news.plan_invitation(turn, event.occurred_at)
-    if isinstance(event, OrderCompleted):
-        # What was asked can no longer be delivered: nobody is asked or called about it any more.
-        overtaken = [case for case in conversation.open_cases if not (case.taken or case.stuck)]
-        for case in overtaken:
-            apply_default(turn, case)
-        return changed or bool(overtaken)
-    word = {Delivered: "delivered", RefusedAtDoor: "refused", Credited: "credited"}[type(event)]
-    for case in conversation.cases:
-        line = case.exception.line
-        if line is not None and line.line_id == event.line_id and case.outcome != word:
-            case.outcome = word
-            turn.touch(case)
-            changed = True
-    return changed
-
-
-def _contact(turn: Turn, event: ContactChanged) -> bool:
-    conversation = turn.conversation
-    if not conversation.cases or conversation.is_closed or event.facts == conversation.facts:
-        return False
-    # A channel that was gone and is there again has another address, which may work where the old one did not.
-    conversation.failed = tuple([c for c in conversation.failed if c in conversation.facts.channels])
-    conversation.facts = event.facts
-    turn.replan = True
     return True
 
 
@@ -538,7 +200,7 @@ def _fire(turn: Turn, what: str, case: Case | None) -> None:
         case "clock":
             escalation.clock_fires(turn)
         case "call":
-            escalation.dial(turn)
+            calls.dial(turn)
         case "notice":
             news.spread(turn)
         case "invite":
@@ -550,11 +212,11 @@ def _fire(turn: Turn, what: str, case: Case | None) -> None:
             apply_default(turn, case)
             escalation.replanned(turn)
         case "retry" if case is not None:
-            receipts.write_again(turn, case)
+            writing.write_again(turn, case)
         case "proof" if case is not None:
             request_evidence(turn, case)
         case "watch" if case is not None:
-            receipts.silence(turn, case)
+            done.silence(turn, case)
         case "close" if case is not None:
             progressed(turn, case)
         case _:

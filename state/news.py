@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from schemas.words import Actor, Channel, Purpose
-from state.conversation import Case
+from state.conversation import Case, Notice
 from state.offers import letter_all, offer
 from state.policy import DIGITAL
 from state.quiet import opens_at
@@ -110,3 +110,26 @@ def invite(turn: Turn) -> None:
     conversation.invited = True
     if channel is not None and not conversation.opted_out:
         turn.send(channel, Purpose.SATISFACTION, [case], not_after_at=until_at)
+
+
+def tell(
+    turn: Turn, case: Case, purpose: Purpose, channel: Channel = Channel.UNKNOWN, reason: str = ""
+) -> None:
+    """Remember to tell the customer; what falls together becomes one message."""
+    conversation = turn.conversation
+    notice = Notice(case.case_id, purpose, channel, reason)
+    if notice not in conversation.notices:
+        conversation.notices = (*conversation.notices, notice)
+    if conversation.notice_at is None:
+        gather_ms = turn.policy_of(case).timing.notice_gather_ms
+        conversation.notice_at = turn.now + timedelta(milliseconds=gather_ms)
+
+
+def untell(turn: Turn, case: Case) -> None:
+    """The decision does not stand: what nobody was told of it yet would be untrue by now."""
+    conversation = turn.conversation
+    conversation.notices = tuple(
+        [notice for notice in conversation.notices if notice.case_id != case.case_id]
+    )
+    if not conversation.notices:
+        conversation.notice_at = None

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 import msgspec
 
 from schemas.commands import (
-    CaseChanged,
     ChannelCancel,
     ChannelCommand,
     Effect,
@@ -14,12 +13,13 @@ from schemas.commands import (
     RefusedOption,
     ResponseVerdict,
 )
-from schemas.facts import Line, Money
+from schemas.facts import Line
 from schemas.ids import command_id
-from schemas.words import Actor, Arm, CaseState, Channel, HoldState, Purpose, Resolution
+from schemas.words import Arm, Channel, HoldState, Purpose
 from state.conversation import Case, Conversation, Send
 from state.policy import DIGITAL, Policy
 from state.rules import Rules
+from state.shown import shown
 
 # How long news stays worth telling.
 NEWS_VALID = timedelta(hours=6)
@@ -267,73 +267,13 @@ class Turn:
         for case_id, verdict in self.touched.items():
             case = self.conversation.case(case_id)
             if case is not None:
-                self.effects.append(self._changed(case, verdict))
+                changed = shown(
+                    self.conversation,
+                    case,
+                    self.now,
+                    default_at=self.default_at(case),
+                    refused=self.refused.get(case_id, ()),
+                    verdict=verdict,
+                )
+                self.effects.append(changed)
         return self.conversation, self.effects
-
-    def _changed(self, case: Case, verdict: ResponseVerdict | None) -> CaseChanged:
-        conversation, exception, decision = self.conversation, case.exception, case.decision
-        running = (
-            conversation.plan[0] if conversation.running and conversation.plan and case.is_open else None
-        )
-        line = exception.line
-        short = case.quantity_short
-        return CaseChanged(
-            case_id=case.case_id,
-            order_id=conversation.order_id,
-            conversation_id=conversation.conversation_id,
-            customer_ref=conversation.customer_ref,
-            store_id=exception.store_id,
-            kind=exception.kind,
-            policy=case.policy,
-            mode=case.mode,
-            arm=conversation.arm,
-            state=case.state,
-            step=running.name if running is not None else "",
-            step_due_at=running.due_at if running is not None else None,
-            default_at=self.default_at(case) if case.is_open else None,
-            decision=decision,
-            resolution=decision.resolution if decision is not None else Resolution.UNKNOWN,
-            actor=decision.actor if decision is not None else Actor.UNKNOWN,
-            announced=case.announced,
-            missing=missing(case),
-            stuck=case.stuck,
-            close_reason=case.close_reason,
-            closed_at=case.closed_at,
-            opened_at=case.opened_at,
-            occurred_at=exception.occurred_at,
-            deadline_at=exception.fulfilment_deadline_at,
-            presented=case.presented,
-            late=case.late,
-            offered=case.offered,
-            refused=self.refused.get(case.case_id, ()),
-            response=verdict,
-            would_have=case.would_have,
-            outcome=case.outcome,
-            rating=case.rating,
-            evidence=case.evidence,
-            written_at=case.written_at,
-            triggered_at=case.triggered_at,
-            line_id=line.line_id if line is not None else "",
-            line_name=line.name if line is not None else "",
-            quantity_short=short,
-            value_at_risk=Money(short * line.unit_price.minor, line.unit_price.currency)
-            if line is not None
-            else exception.order_total,
-            changed_at=self.now,
-        )
-
-
-def missing(case: Case) -> tuple[str, ...]:
-    """Which of the four parts of done are missing, in their order."""
-    if case.state not in (CaseState.OPEN, CaseState.DECIDED):
-        return ()
-    parts = []
-    if case.decision is None:
-        parts.append("decision")
-    if case.write != "verified":
-        parts.append("write_back")
-    if case.proof != "stored":
-        parts.append("evidence")
-    if case.trigger != "done":
-        parts.append("trigger")
-    return tuple(parts)

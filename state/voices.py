@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from schemas.commands import ResponseVerdict
 from schemas.events import ConsentChanged, ResponseReceived
 from schemas.words import Channel, Purpose, Signal
-from state import answers, escalation
+from state import answers, calls
 from state.offers import reply
-from state.settlement import hand_over
+from state.people import hand_over
 from state.turn import NEWS_VALID, Turn
 
 # Whoever says stop on any channel is neither texted nor called by a machine any more.
@@ -40,7 +40,7 @@ def hear(turn: Turn, event: ResponseReceived) -> bool:
                 hand_over(turn, case, Purpose.CALLBACK, "the customer asks for a person")
         case Signal.CALL_LATER:
             at = event.later_at or turn.now + timedelta(minutes=2)
-            if not escalation.call_back_at(turn, max(at, turn.now)):
+            if not calls.call_back_at(turn, max(at, turn.now)):
                 _send_link(turn)
         case Signal.UNCLEAR:
             reply(turn, event, "unclear", turn.conversation.open_cases)

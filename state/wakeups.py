@@ -4,8 +4,8 @@ from datetime import datetime
 
 from schemas.words import CaseState
 from state.conversation import Conversation
+from state.done import closes_at
 from state.rules import Rules
-from state.settlement import closes_at
 
 # What is due when, and for which case; plain tuples, since every event makes a handful.
 Wakeup = tuple[datetime, str, str]

@@ -12,19 +12,24 @@ import pytest
 
 from schemas.events import ProductBlocked
 from schemas.words import Channel, ReceiptState, Responder, Signal, WriteBackOutcome
-from state import answers, decide, escalation, news, offers, receipts, settlement, voices
-from state.conversation import Conversation
+from state import (
+    answers,
+    asking,
+    attempts,
+    calls,
+    decide,
+    escalation,
+    news,
+    offers,
+    people,
+    settlement,
+    voices,
+    writing,
+)
+from state.conversation import Conversation, Planned
 from state.gate import Verdict
 from state.turn import Turn
-from tests.builders import (
-    NOON,
-    a_customer,
-    a_line,
-    an_exception,
-    an_option,
-    but,
-    pounds,
-)
+from tests.builders import NOON, a_customer, a_line, an_exception, an_option, but, pounds
 from tests.properties.moves import Life
 from tests.properties.seen import LawBroken
 from tests.properties.vocabulary import NUTS, SHELF
@@ -317,7 +322,7 @@ ROWS = [
     ),
     Row(
         "I3: stuck, and no person hears of it",
-        set_to(settlement, "hand_over", nothing),
+        set_to(people, "hand_over", nothing),
         refused_by_the_oms,
         "who is stuck is handed to people (I3)",
     ),
@@ -359,7 +364,9 @@ ROWS = [
     ),
     Row(
         "I7: who has decided is asked on",
-        set_to(escalation, "_waiting", _open_for_ever),
+        lambda patch: [
+            patch.setattr(m, "waiting_cases", _open_for_ever) for m in (asking, calls, escalation)
+        ],
         decided_and_another_line_joins,
         "only open cases are asked about (I7)",
     ),
@@ -395,19 +402,19 @@ ROWS = [
     ),
     Row(
         "I11: the gate is removed from the write-back",
-        set_to(receipts, "barred", lambda *_: ()),
+        set_to(writing, "barred", lambda *_: ()),
         blocked_before_it_is_written,
         "nothing inadmissible is accepted or written (I11)",
     ),
     Row(
         "a call that rings is dialled again",
-        wrapped(receipts, "_of_call", _ringing_is_busy),
+        wrapped(attempts, "_of_call", _ringing_is_busy),
         rings_on_and_on,
         "at most one call is alive",
     ),
     Row(
         "one attempt too many",
-        wrapped(escalation, "_attempts", _one_more),
+        wrapped(escalation, "attempts_left", _one_more),
         called_and_busy_each_time,
         "no more calls than attempts",
     ),
@@ -415,14 +422,16 @@ ROWS = [
         "dialled when the call cannot end in time",
         lambda patch: (
             patch.setattr(escalation, "plan", _calls_at_once),
-            patch.setattr(escalation, "_last_dial_at", lambda turn, case, _: turn.limit_at(case)),
+            patch.setattr(calls, "latest_dial_at", lambda turn, case, _: turn.limit_at(case)),
         ),
         a_little_time_is_left,
         "no dial after the last safe one",
     ),
     Row(
         "quiet hours are not kept",
-        set_to(escalation, "opens_at", lambda _, __, ___, at: at),
+        lambda patch: [
+            patch.setattr(m, "opens_at", lambda _, __, ___, at: at) for m in (asking, calls, escalation)
+        ],
         at_night,
         "nothing rings at night",
     ),
@@ -479,7 +488,7 @@ def _unwatched(real, turn, case) -> None:
 def _calls_at_once(policy, situation):
     call = policy.voice_step
     due_at = situation.deadline_at - policy.write_margin
-    return (escalation.Planned(call.name, call.channels, 1, due_at - timedelta(seconds=1), due_at),)
+    return (Planned(call.name, call.channels, 1, due_at - timedelta(seconds=1), due_at),)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

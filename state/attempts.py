@@ -1,0 +1,162 @@
+"""What became of our attempts to reach somebody: messages, calls, and tasks for people."""
+
+from schemas.events import ReceiptReceived
+from schemas.ids import command_number
+from schemas.words import CaseState, Channel, ReceiptState
+from state import calls
+from state.conversation import CallState, Case, Task, Write
+from state.done import request_evidence
+from state.turn import Turn
+from state.voices import SILENCED, opt_out
+from state.writing import write_again
+
+# Suppressed for these reasons, a channel is not broken: it is the customer's or our own will.
+_WILLED = frozenset({"cap", "quiet", "kill_switch", "too_late", "decided", "withdrawn"})
+
+
+def of_channel(turn: Turn, event: ReceiptReceived) -> bool:
+    """What became of a message, a call or a task."""
+    n = command_number(turn.conversation.conversation_id, event.command_id)
+    if n is None or not turn.conversation.cases:
+        return False
+    if event.channel is Channel.PERSON:
+        return _of_task(turn, event, n)
+    if event.reason == "opted_out" and event.state in (ReceiptState.FAILED, ReceiptState.SUPPRESSED):
+        return _of_opted_out(turn, n)
+    if event.channel is Channel.VOICE:
+        return _of_call(turn, event, n)
+    return _of_message(turn, event, n)
+
+
+def _of_opted_out(turn: Turn, n: int) -> bool:
+    """The provider knows of an opt-out that we do not: it is one, and no failure."""
+    conversation = turn.conversation
+    conversation.sends = tuple([send for send in conversation.sends if send.n != n])
+    if conversation.call is not None and conversation.call.n == n:
+        conversation.call = None
+    return opt_out(turn, SILENCED)
+
+
+def _of_message(turn: Turn, event: ReceiptReceived, n: int) -> bool:
+    conversation = turn.conversation
+    before = (conversation.sends, conversation.failed)
+    asked = any(send.n == n for send in conversation.sends)
+    conversation.sends = tuple([send for send in conversation.sends if send.n != n])
+    match event.state:
+        case ReceiptState.SENT | ReceiptState.DELIVERED:
+            if asked:
+                _presented(turn)
+            if event.state is ReceiptState.DELIVERED:
+                conversation.failed = tuple([c for c in conversation.failed if c is not event.channel])
+        case ReceiptState.FAILED:
+            _broken(turn, event.channel)
+        case ReceiptState.SUPPRESSED if event.reason not in _WILLED:
+            _broken(turn, event.channel)
+    return before != (conversation.sends, conversation.failed)
+
+
+def _broken(turn: Turn, channel: Channel) -> None:
+    """No message reaches this address; once no channel is left, the escalation does not wait for its window."""
+    conversation = turn.conversation
+    if channel not in conversation.failed:
+        conversation.failed = (*conversation.failed, channel)
+        turn.replan = True
+
+
+def _presented(turn: Turn) -> None:
+    for case in turn.conversation.open_cases:
+        if case.asked and not case.presented:
+            case.presented = True
+            turn.touch(case)
+
+
+def _of_call(turn: Turn, event: ReceiptReceived, n: int) -> bool:
+    """A call's states, ordered by their sequence; only the attempt that is under way counts."""
+    conversation = turn.conversation
+    call = conversation.call
+    if call is None or call.n != n or event.sequence < call.sequence:
+        return False
+    call.sequence = event.sequence
+    match event.state:
+        case ReceiptState.RINGING if call.state is CallState.QUEUED:
+            call.state = CallState.RINGING
+        case ReceiptState.ANSWERED:
+            call.state = CallState.ANSWERED
+            conversation.spoke = True
+            _presented(turn)
+        case ReceiptState.NO_ANSWER | ReceiptState.BUSY | ReceiptState.SCREENED | ReceiptState.PROVIDER_DOWN:
+            calls.attempt_failed(turn)
+        case ReceiptState.SUPPRESSED if call.told:
+            # We took it back ourselves, which says nothing of the lines that came later.
+            conversation.call = None
+        case ReceiptState.VOICEMAIL | ReceiptState.AMBIGUOUS | ReceiptState.SUPPRESSED | ReceiptState.FAILED:
+            # A message was left, or a call may be alive that we cannot see, or none may be made: no further attempt.
+            conversation.calls_ended = True
+            if event.state is not ReceiptState.AMBIGUOUS:
+                conversation.call = None
+            if event.state is ReceiptState.FAILED:
+                _broken(turn, Channel.VOICE)
+        case ReceiptState.COMPLETED:
+            _hung_up(turn, event)
+        case ReceiptState.CANCELLED:
+            conversation.call = None
+        case _:
+            return False
+    return True
+
+
+def _hung_up(turn: Turn, event: ReceiptReceived) -> None:
+    """The call is over: what was committed stands, the rest follows the plan; its record can be sealed now.
+
+    Only an answered call is completed, so that its beginning need not have been heard of.
+    """
+    conversation = turn.conversation
+    conversation.call = None
+    conversation.spoke = True
+    _presented(turn)
+    # Somebody who has spoken to us is called again only where they asked for it.
+    conversation.calls_ended = conversation.next_call_at is None
+    conversation.recorded = conversation.recorded or event.recorded
+    conversation.recording_refused = conversation.recording_refused or event.recording_refused
+    for case in conversation.cases:
+        if case.proof_at is not None:
+            request_evidence(turn, case)
+
+
+def _of_task(turn: Turn, event: ReceiptReceived, n: int) -> bool:
+    """A person took a task, did it, or declined."""
+    conversation = turn.conversation
+    task = next((t for t in conversation.tasks if t.n == n), None)
+    case = conversation.case(task.case_id) if task is not None else None
+    if task is None or case is None:
+        return False
+    match event.state:
+        case ReceiptState.TAKEN:
+            if case.taken or not case.is_open:
+                return False
+            case.taken = True
+            turn.replan = True
+        case ReceiptState.DECLINED:
+            _forget(turn, task)
+            if case.taken:
+                # Nobody has it any more: the clock goes on, and if the deadline has passed, its default is due.
+                case.taken, case.stuck = False, ""
+                turn.replan = True
+        case ReceiptState.DONE:
+            _forget(turn, task)
+            _repaired(turn, case)
+        case _:
+            return False
+    turn.touch(case)
+    return True
+
+
+def _forget(turn: Turn, task: Task) -> None:
+    turn.conversation.tasks = tuple([t for t in turn.conversation.tasks if t is not task])
+
+
+def _repaired(turn: Turn, case: Case) -> None:
+    """A person set the order right by hand: the write-back is read again before anything is believed."""
+    if case.stuck and case.state is CaseState.DECIDED and case.write is not Write.VERIFIED:
+        case.stuck = ""
+        write_again(turn, case)
