@@ -18,6 +18,7 @@ app.command("streams.topics_cli:app", name="topics")
 app.command("streams.up_cli:up", name="up")
 app.command("streams.understanding:app", name="understand")
 app.command("streams.dialogue_cli:app", name="dialogue")
+app.command("verifier.cli:verify", name="verify")
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""The judge: recomputes what must hold from what is stored, and shares only the schemas with the product."""

@@ -1,0 +1,61 @@
+"""What the judge is told: where everything lies. What is not told is not checked, and the verdict says so."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from verifier.books import PROVIDERS
+
+
+def _named_urls(value: object) -> object:
+    """`twilio=http://127.0.0.1:1,fcm=...`."""
+    if not isinstance(value, str):
+        return value
+    pairs = dict(part.strip().partition("=")[::2] for part in value.split(",") if part.strip())
+    strange = sorted(pairs.keys() - set(PROVIDERS))
+    if strange or not all(pairs.values()):
+        raise ValueError(f"name=URL, separated by commas, of {', '.join(PROVIDERS)}")
+    return {name: url.rstrip("/") for name, url in pairs.items()}
+
+
+def _paths(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(Path(part.strip()) for part in value.split(",") if part.strip())
+
+
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)]
+
+
+class VerifySettings(BaseSettings):
+    """From `SAVELINE_...`, under the same names as the processes'."""
+
+    model_config = SettingsConfigDict(env_prefix="SAVELINE_", frozen=True, extra="ignore")
+
+    app: str = "saveline"
+    broker: str = "127.0.0.1:9092"
+    quarantine: str = "case.quarantine.v1"
+    schema_registry_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("SCHEMA_REGISTRY_URL", "SAVELINE_SCHEMA_REGISTRY_URL")
+    )
+    policies: Path | None = None
+    """The folder of the policies that the workers run; None is the shipped one."""
+    pg_dsn: SecretStr | None = None
+    s3_endpoint: str | None = None
+    evidence_bucket: str = ""
+    evidence_public_keys: Paths = ()
+    """PEM files, separated by commas."""
+    books: Annotated[dict[str, str], NoDecode, BeforeValidator(_named_urls)] = {}
+    """Control doors of the simulators: `twilio=http://...,fcm=...,smtp=...,oms=...,fulfilment=...`."""
+    oms_url: str = ""
+    oms_token: SecretStr = SecretStr("")
+    logs: Paths = ()
+    """Files and folders that must hold no personal data, separated by commas."""
+    kills: int = Field(default=0, ge=0)
+    """How often a process was ended on purpose: each may leave sends whose fate nobody can tell."""
+    slack_s: float = Field(default=60.0, ge=0)
+    """How late a case may be against its plan."""
+    patience_s: float = Field(default=900.0, ge=0)
+    """How long a part of done may be awaited until its case is stuck (the policy's longest)."""
