@@ -6,8 +6,8 @@ from verifier.seen import Row, Seen, Story
 from verifier.verdict import Finding
 
 NO_BOOK = "no provider's book"
-# After these the asker cannot know whether it was accepted.
-_AMBIGUOUS = ("accept_then_timeout", "accept_then_500", "http_500", "drop_after_data", "html")
+# After these the asker cannot know whether it was accepted; so it is after a 5xx, or no answer at all (0).
+_AMBIGUOUS = ("accept_then_timeout", "accept_then_500", "drop_after_data", "html")
 # A process that ends may leave so many sends in the air: its channels, and what each sends at once.
 _IN_THE_AIR = 32
 
@@ -74,11 +74,7 @@ def given_up(seen: Seen) -> Finding:
     if seen.books is None:
         finding.skip(NO_BOOK)
         return finding
-    faulty = {
-        entry.get("command_id", "")
-        for _, entry in seen.books.providers()
-        if str(entry.get("fault", "")).startswith(_AMBIGUOUS)
-    }
+    faulty = {entry.get("command_id", "") for _, entry in seen.books.providers() if _is_ambiguous(entry)}
     suppressed = [
         row for row in seen.register.claims if row["state"] == "suppressed" and row["reason"] == "ambiguous"
     ]
@@ -93,3 +89,9 @@ def given_up(seen: Seen) -> Finding:
             look=f"claims, command_id = {row['command_id']}",
         )
     return finding
+
+
+def _is_ambiguous(entry: Row) -> bool:
+    status = entry.get("status")
+    unclear = isinstance(status, int) and (status == 0 or 500 <= status < 550)
+    return unclear or str(entry.get("fault", "")).startswith(_AMBIGUOUS)

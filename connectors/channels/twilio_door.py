@@ -1,6 +1,7 @@
 """Twilio's answers sorted into our four outcomes, for texts and calls alike."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,8 @@ _RETRY_OURS_S = 5.0
 
 def client(account_sid: str, auth_token: str, base_url: str, timeout_s: float) -> Client:
     """A client that sends each request once: the SDK's own retries would make a second call."""
+    # It tells every number that it asks about, even at its quieter level.
+    logging.getLogger("twilio").setLevel(logging.WARNING)
     made = Client(account_sid, auth_token, http_client=TwilioHttpClient(timeout=timeout_s))
     if base_url:
         made.api.base_url = base_url
