@@ -73,7 +73,13 @@ class Hour:
         self._clock, self._codec = SystemClock(), Codec(LockedRegistry())
         broker = stack.environment["SAVELINE_BROKER"]
         self._producer = Producer(
-            {"bootstrap.servers": broker, "partitioner": "murmur2_random", "enable.idempotence": True}
+            # It is silent while the broker is away: that is part of the play.
+            {
+                "bootstrap.servers": broker,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "log_level": 0,
+            }
         )
         self.people = People(orders, stack.simulators, seed)
         self.dsn = stack.environment["SAVELINE_PG_DSN"]
