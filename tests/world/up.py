@@ -25,7 +25,7 @@ def run(*, folder: Path, policy: Path | None, pace: float, as_json: bool) -> int
         stack = Stack(folder, policies=policies, pace=pace, told=lambda line: said.print(line, style="dim"))
         stack.start()
     except (PartError, shelf.PolicyFaults) as error:
-        said.print(str(error), markup=False)
+        said.print(str(error), markup=False, soft_wrap=True)
         return 1
     try:
         described = stack.described()

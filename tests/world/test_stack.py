@@ -1,0 +1,123 @@
+"""`saveline up`: everything starts by one command, says where it is, and goes completely."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.streams.processes import ROOT
+from tests.streams.rig import until
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+
+
+class Up:
+    """`saveline up --json` as a tester of others would run it."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SAVELINE_")}
+        if cache := os.environ.get("SAVELINE_CACHE"):
+            environment["SAVELINE_CACHE"] = cache
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", "up", "--json", "--folder", str(folder), *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def described(self) -> dict:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()[1]
+        return json.loads(line)
+
+    def ended(self, by: signal.Signals | None = None) -> tuple[int, str]:
+        if by is not None:
+            self.process.send_signal(by)
+        _, said = self.process.communicate(timeout=120)
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    up = Up(tmp_path / "up")
+    yield up
+    if up.process.poll() is None:
+        up.ended(signal.SIGTERM)
+
+
+def test_everything_is_up_after_one_command_comes_back_when_killed_and_goes_with_ctrl_c(up: Up) -> None:
+    told = up.described()
+    parts = told["parts"]
+    simulators = {"twilio", "fcm", "smtp", "oms", "fulfilment"}
+    assert parts.keys() == {"worker", "connectors", "edge", "kafka", "postgres", "s3"} | simulators
+    for name in ("worker", "connectors", "edge"):
+        assert requests.get(f"{parts[name]['url']}/readyz", timeout=5).ok
+    for name in simulators:
+        assert requests.get(f"{parts[name]['control']}/book", timeout=5).ok
+    plain = json.dumps(told)
+    secrets = Path(told["secret_files"]["environment"]).read_text()
+    for name in ("VAULT_KEY", "LINK_SECRETS", "PG_DSN"):
+        value = next(line for line in secrets.splitlines() if line.startswith(f"SAVELINE_{name}="))
+        assert value.partition("=")[2].strip("'") not in plain
+    # What nobody but its owner reads: it holds every secret.
+    assert Path(told["secret_files"]["environment"]).stat().st_mode & 0o077 == 0
+
+    os.kill(parts["edge"]["pid"], signal.SIGKILL)
+    until(lambda: _answers(f"{parts['edge']['url']}/readyz"), "the edge is back", 90)
+
+    another = Up(up.folder)
+    code, said = another.ended()
+    assert code == 1
+    assert "another stack lives in" in said
+
+    children = psutil.Process(up.process.pid).children(recursive=True)
+    assert up.ended(signal.SIGINT)[0] == 0
+    until(lambda: not any(_lives(child) for child in children), "everything has ended", 30)
+    assert {left.name for left in up.folder.iterdir()} == {".stack", "logs"}
+
+
+def test_nothing_outlives_an_owner_that_is_killed(up: Up) -> None:
+    up.described()
+    children = psutil.Process(up.process.pid).children(recursive=True)
+    assert len(children) > 10
+    up.ended(signal.SIGKILL)
+    until(lambda: not any(_lives(child) for child in children), "everything has ended", 30)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    treasure = tmp_path / "thesis.txt"
+    treasure.write_text("years of work")
+    code, said = Up(tmp_path).ended()
+    assert code == 1
+    assert "holds something else" in said
+    assert treasure.read_text() == "years of work"
+
+
+def test_a_policy_with_faults_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    policy = tmp_path / "mine.yaml"
+    policy.write_text("extends: common.v1\nid: mine\nversion: 1\n")
+    code, said = Up(tmp_path / "up", "--policy", str(policy)).ended()
+    assert code == 1
+    assert "mine.v1.yaml: kinds: Field required" in said
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.ConnectionError:
+        return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
