@@ -77,6 +77,7 @@ class Stack:
         policies: Callable[[Path], None] | None = None,
         partitions: int = 4,
         pace: float = 1.0,
+        edge_port: int = 0,
         settings: Mapping[str, str] | None = None,
         told: Callable[[str], None] = lambda _line: None,
     ) -> None:
@@ -95,6 +96,8 @@ class Stack:
             self._policies.mkdir()
             policies(self._policies)
         self.ports = {name: free_port() for name in PROCESSES}
+        if edge_port:
+            self.ports["edge"] = edge_port
         self.public_url = self._given.get("PUBLIC_URL", self.url_of("edge"))
         self.kafka = None if "BROKER" in self._given else Kafka(self.folder / "kafka")
         self.postgres = None if "PG_DSN" in self._given else Postgres(self.folder)
@@ -243,18 +246,16 @@ class Stack:
             raise PartError("topics need a person:\n" + "\n".join(str(one) for one in left))
 
     def _bucket(self) -> None:
-        if self.s3 is None:
-            return
-        client = self.client_of_s3()
-        if _BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
-            self.s3.create_locked_bucket(_BUCKET)
+        """A versioned bucket under object lock, unless it is there; retention is each object's own."""
+        client, name = self._client_of_s3(), self.environment["SAVELINE_EVIDENCE_BUCKET"]
+        if name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+            client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
 
-    def client_of_s3(self) -> Any:
+    def _client_of_s3(self) -> Any:
         if self.s3 is not None:
             return self.s3.client()
-        return boto3.client(
-            "s3", endpoint_url=self.environment["SAVELINE_S3_ENDPOINT"], region_name="us-east-1"
-        )
+        endpoint = self.environment["SAVELINE_S3_ENDPOINT"]
+        return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
 
     def _environment(self) -> dict[str, str]:
         """What each process is given; also written to `folder/env`, for other commands of `saveline`."""
@@ -353,7 +354,12 @@ class Stack:
             parts["postgres"] = {"pid": part.pid, "port": self.postgres.port, "log": str(part.log)}
         if self.s3 is not None:
             part = self.s3.part
-            parts["s3"] = {"pid": part.pid, "url": self.s3.endpoint, "bucket": _BUCKET, "log": str(part.log)}
+            parts["s3"] = {
+                "pid": part.pid,
+                "url": self.s3.endpoint,
+                "bucket": self.environment["SAVELINE_EVIDENCE_BUCKET"],
+                "log": str(part.log),
+            }
         plain = {
             name: value
             for name, value in self.environment.items()

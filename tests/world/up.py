@@ -14,7 +14,7 @@ from tests.world.part import PartError
 from tests.world.stack import Stack, with_policy
 
 
-def run(*, folder: Path, policy: Path | None, pace: float, as_json: bool) -> int:
+def run(*, folder: Path, policy: Path | None, pace: float, edge_port: int, as_json: bool) -> int:
     """Start, print, stay until Ctrl-C or SIGTERM; 1 where something did not start, with the reason."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -22,7 +22,13 @@ def run(*, folder: Path, policy: Path | None, pace: float, as_json: bool) -> int
     said = Console(stderr=True, highlight=False)
     try:
         policies = partial(with_policy, file=policy) if policy else None
-        stack = Stack(folder, policies=policies, pace=pace, told=lambda line: said.print(line, style="dim"))
+        stack = Stack(
+            folder,
+            policies=policies,
+            pace=pace,
+            edge_port=edge_port,
+            told=lambda line: said.print(line, style="dim"),
+        )
         stack.start()
     except (PartError, shelf.PolicyFaults) as error:
         said.print(str(error), markup=False, soft_wrap=True)
