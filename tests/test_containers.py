@@ -30,7 +30,9 @@ def test_what_the_image_copies_is_there_and_is_sent_to_the_builder() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {
-        name.rstrip("/") for line in re.findall(r"^COPY (.+) \S+$", dockerfile, re.MULTILINE) for name in line.split()
+        name.rstrip("/")
+        for line in re.findall(r"^COPY (.+) \S+$", dockerfile, re.MULTILINE)
+        for name in line.split()
     }
     assert copied
     assert copied <= sent
