@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from connectors.clock import Clock
 from connectors.outbox import Connection
+from connectors.register import outcomes
 from connectors.vault import Erased, Vault
 from schemas.catalogue import RECORDS, Topic
 from schemas.codec import Codec
@@ -27,6 +28,7 @@ from schemas.events import (
     ExceptionWithdrawn,
     Fact,
     ProductBlocked,
+    TriggerReceived,
 )
 from schemas.validity import Incoming, faults, premature, stale
 
@@ -78,7 +80,11 @@ class Intake:
                 return Admitted(self._consent_changed(record))
             case ProductBlocked():
                 return Admitted(everywhere=record)
+            case ExceptionAmended() | ExceptionWithdrawn() | TriggerReceived():
+                return Admitted((record,))
             case Fact():
+                with self._pool.connection() as connection:
+                    outcomes.keep(connection, record)
                 return Admitted((record,))
             case _:
                 assert_never(record)

@@ -19,6 +19,7 @@ app.command("streams.up_cli:up", name="up")
 app.command("streams.understanding:app", name="understand")
 app.command("streams.dialogue_cli:app", name="dialogue")
 app.command("verifier.cli:verify", name="verify")
+app.command("connectors.register.cli:report_command", name="report")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x5A7E11E
 
 
-def upgrade(dsn: str, revision: str = "head") -> None:
+def upgrade(dsn: str, revision: str = "heads") -> None:
     """Applies what is missing; waits for another process that is doing the same."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])

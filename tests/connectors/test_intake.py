@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
@@ -137,3 +138,12 @@ def test_a_block_goes_once_to_every_partition(intake: Intake) -> None:
 )
 def test_other_facts_pass_as_they_are(intake: Intake, topic: Topic, fact: object) -> None:
     assert intake.admit(topic, CODEC.encode(fact)).facts == (fact,)
+
+
+def test_what_became_of_an_order_is_kept_for_the_report_once(intake: Intake, dsn: str) -> None:
+    value = CODEC.encode(OrderCompleted(event_id="o1", order_id="order-1", occurred_at=NOON))
+    for _twice in range(2):
+        intake.admit(Topic.OUTCOMES, value)
+    with psycopg.connect(dsn) as connection:
+        kept = connection.execute("SELECT order_id, outcome FROM order_outcomes").fetchall()
+    assert kept == [("order-1", "completed")]
