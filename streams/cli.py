@@ -20,6 +20,7 @@ app.command("streams.understanding:app", name="understand")
 app.command("streams.dialogue_cli:app", name="dialogue")
 app.command("verifier.cli:verify", name="verify")
 app.command("connectors.register.cli:report_command", name="report")
+app.command("connectors.register.cli:trace_command", name="trace")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`saveline report`: the figures, for people and as JSON."""
+"""`saveline report` and `saveline trace`: the figures and one order's story, for people and as JSON."""
 
 import json
 import sys
@@ -9,9 +9,12 @@ import psycopg
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from connectors.register.figures import Figure
 from connectors.register.report import Report, report
+from connectors.register.telling import moments, paragraphs
+from connectors.register.trace import trace
 
 Dsn = Annotated[str, Parameter(env_var="SAVELINE_PG_DSN", help="The register's Postgres.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
@@ -34,6 +37,34 @@ def report_command(
         print(json.dumps(made.as_json()))
     else:
         _show(made, Console(highlight=False))
+    return 0
+
+
+def trace_command(order: str, *, dsn: Dsn, as_json: AsJson = False) -> int:
+    """Everything about ORDER: cases, decisions, messages and calls, write-backs, evidence, and each instant.
+
+    Instants are UTC. No personal data. The exit code is 1 for an order that is unknown.
+    """
+    try:
+        with psycopg.connect(dsn, connect_timeout=10) as connection:
+            story = trace(connection, order)
+    except psycopg.Error as error:
+        print(f"The register cannot be read: {error}", file=sys.stderr)
+        return 2
+    if not story["cases"] and not story["commands"]:
+        print(f"No order {order} is known here.", file=sys.stderr)
+        return 1
+    if as_json:
+        print(json.dumps(story))
+        return 0
+    out = Console(highlight=False)
+    out.print(f"order {order}", style="bold", markup=False)
+    for paragraph in paragraphs(story):
+        out.print(paragraph, markup=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for when, what, about in moments(story):
+        table.add_row(f"{when:%F %T}.{when.microsecond // 1000:03d}", Text(what), Text(about, style="dim"))
+    out.print(table)
     return 0
 
 

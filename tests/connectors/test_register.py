@@ -1,16 +1,22 @@
 """The register on a real Postgres: what `decide` said of a case is what people see."""
 
+import itertools
+import json
 import random
 from collections.abc import Iterator
 
+import msgspec
 import psycopg
 import pytest
 
+from connectors.register.cli import trace_command
 from connectors.register.migrate import upgrade
 from connectors.register.projection import Placed, project
 from connectors.register.trace import trace
-from schemas.commands import CaseChanged
-from tests.builders import a_line, an_exception
+from schemas.commands import CaseChanged, ChannelCommand
+from schemas.facts import Attributes
+from schemas.words import Channel
+from tests.builders import a_customer, a_line, an_exception, an_option
 from tests.scenarios.world import World
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
@@ -73,3 +79,85 @@ def test_a_trace_tells_every_instant_and_nothing_of_other_orders(connection: psy
     ]
     assert story["cases"][0]["evidence"]["key"] == "x1.d1.e"
     assert trace(connection, "another")["cases"] == []
+
+
+def claimed(connection: psycopg.Connection, command: ChannelCommand, state: str, reason: str = "") -> None:
+    connection.execute(
+        "INSERT INTO claims (command_id, order_id, channel, purpose, command, state, reason, filed_at, claimed_at,"
+        " settled_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            *(command.command_id, command.order_id, command.channel, command.purpose),
+            *(msgspec.json.encode(command), state, reason),
+            *(command.issued_at, command.issued_at, command.issued_at),
+        ],
+    )
+
+
+@pytest.fixture
+def story(connection: psycopg.Connection) -> dict:
+    """x1 was answered by a tap and then changed, x2 takes the default; a text was suppressed, a task is planned."""
+    world = World(customer=a_customer(allergens=("nuts",)))
+    nuts = Attributes(allergens_known=True, allergens=("nuts",))
+    options = (an_option(), an_option("corner", name="Corner Loaf"), an_option("nutty", attributes=nuts))
+    world.exception(an_exception("x1", options=options))
+    world.exception(an_exception("x2", line=a_line(line_id="L2")))
+    world.fast_forward(seconds=30)
+    world.messages_leave()
+    world.fast_forward(seconds=5)
+    world.taps("corner")
+    world.taps("hillside", version=1)
+    world.taps("corner", version=1)
+    world.fast_forward(hours=2)
+    project(connection, [Placed(0, n, change) for n, change in enumerate(world.of(CaseChanged))])
+    for command in world.sent():
+        is_text = command.channel is Channel.SMS
+        claimed(connection, command, "suppressed" if is_text else "sent", "opted_out" if is_text else "")
+    connection.commit()
+    return trace(connection, "order-1")
+
+
+def test_a_case_says_its_versions_its_options_and_what_is_missing(story: dict) -> None:
+    answered, defaulted = story["cases"]
+    assert [version["version"] for version in answered["versions"]] == [1, 2]
+    assert answered["versions"][0]["chosen"][0]["option_id"] == "corner"
+    assert answered["options"][0]["option_id"] == "hillside"
+    assert all(version["written_at"] for version in answered["versions"])
+    assert (answered["done"], answered["missing"]) == (True, [])
+    assert defaulted["actor"] == "default"
+    instants = answered["instants"]
+    for earlier, later in itertools.pairwise(("occurred_at", "presented_at", "decided_at", "closed_at")):
+        assert instants[earlier] < instants[later], instants
+
+
+def test_options_offered_and_refused_are_told_with_their_reasons(story: dict) -> None:
+    case = story["cases"][0]
+    assert {option["option_id"] for option in case["offered"]} == {"hillside", "corner"}
+    (refused,) = case["refused"]
+    assert refused["option_id"] == "nutty"
+    assert "nuts" in refused["reasons"][0]
+
+
+def test_answers_and_their_verdicts_are_told(story: dict) -> None:
+    verdicts = [(one["accepted"], bool(one["reason"])) for one in story["cases"][0]["responses"]]
+    assert verdicts == [(True, False), (True, False), (False, True)]
+
+
+def test_commands_are_told_with_their_claims_and_why_they_were_suppressed(story: dict) -> None:
+    texts = [one for one in story["commands"] if one["channel"] == "sms"]
+    assert texts
+    assert {(one["state"], one["reason"]) for one in texts} == {("suppressed", "opted_out")}
+    assert "x1" in texts[0]["about"]
+
+
+def test_the_command_tells_the_story_in_words_and_an_unknown_order_is_a_fault(
+    story: dict, dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert story
+    assert trace_command("order-1", dsn=dsn) == 0
+    said = capsys.readouterr().out
+    for words in ("version 2: alternative by customer on page", "refused nutty", "sms suppressed: opted_out"):
+        assert words in said
+    assert trace_command("order-1", dsn=dsn, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["cases"][0]["case_id"] == "x1"
+    assert trace_command("nobodys", dsn=dsn) == 1
+    assert "No order nobodys" in capsys.readouterr().err
