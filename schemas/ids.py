@@ -1,13 +1,17 @@
 """Identifiers: deterministic, so that a replay produces the same and every consumer can drop repeats."""
 
+import re
 from urllib.parse import quote
 
 ID_BYTES_MAX = 64
 _DIGITS_MAX = 18
+_is_plain = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
 
 def encoded(upstream_id: str) -> str:
     """Percent-encode an upstream id, so that our own separators can never occur in it."""
+    if _is_plain(upstream_id):
+        return upstream_id
     # `quote` leaves "~" and "." alone, and these are exactly our separators.
     return quote(upstream_id, safe="").replace("~", "%7E").replace(".", "%2E")
 

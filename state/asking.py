@@ -38,19 +38,19 @@ def ask(turn: Turn, step: Planned, purpose: Purpose) -> None:
     mark_asked(turn, waiting)
 
 
-def update(turn: Turn) -> None:
+def update(turn: Turn, purpose: Purpose = Purpose.UPDATE) -> None:
     """Lines that joined a running step: one more message a channel, covering everything that is open."""
     conversation = turn.conversation
     if all(case.asked for case in waiting_cases(conversation)):
         return
     step = conversation.plan[0]
     if not step.is_voice:
-        ask(turn, step, Purpose.UPDATE)
+        ask(turn, step, purpose)
         return
     anchor = waiting_cases(conversation)[0]
     digital = next((s for s in turn.policy_of(anchor).steps if not s.is_voice), None)
     channels = (channels_left(turn, digital) if digital is not None else None) or ()
-    ask(turn, Planned(step.name, channels, 0, step.opens_at, step.due_at), Purpose.UPDATE)
+    ask(turn, Planned(step.name, channels, 0, step.opens_at, step.due_at), purpose)
 
 
 def questions(turn: Turn) -> tuple[list[Case], tuple[OfferedCase, ...]]:

@@ -3,15 +3,18 @@
 from schemas.events import ReceiptReceived
 from schemas.ids import command_number
 from schemas.words import CaseState, Channel, ReceiptState
-from state import calls
+from state import calls, news
 from state.conversation import CallState, Case, Task, Write
-from state.done import request_evidence
+from state.done import request_evidence, wait_again
 from state.turn import Turn
 from state.voices import SILENCED, opt_out
 from state.writing import write_again
 
 # Suppressed for these reasons, a channel is not broken: it is the customer's or our own will.
 _WILLED = frozenset({"cap", "quiet", "kill_switch", "too_late", "decided", "withdrawn"})
+_UNDELIVERED = frozenset(
+    {ReceiptState.FAILED, ReceiptState.SUPPRESSED, ReceiptState.PROVIDER_DOWN, ReceiptState.CANCELLED}
+)
 
 
 def of_channel(turn: Turn, event: ReceiptReceived) -> bool:
@@ -32,6 +35,7 @@ def _of_opted_out(turn: Turn, n: int) -> bool:
     """The provider knows of an opt-out that we do not: it is one, and no failure."""
     conversation = turn.conversation
     conversation.sends = tuple([send for send in conversation.sends if send.n != n])
+    news.announcement_ended(turn, n, arrived=False)
     if conversation.call is not None and conversation.call.n == n:
         conversation.call = None
     return opt_out(turn, SILENCED)
@@ -39,7 +43,7 @@ def _of_opted_out(turn: Turn, n: int) -> bool:
 
 def _of_message(turn: Turn, event: ReceiptReceived, n: int) -> bool:
     conversation = turn.conversation
-    before = (conversation.sends, conversation.failed)
+    before = (conversation.sends, conversation.failed, conversation.announcements)
     asked = any(send.n == n for send in conversation.sends)
     conversation.sends = tuple([send for send in conversation.sends if send.n != n])
     match event.state:
@@ -52,7 +56,9 @@ def _of_message(turn: Turn, event: ReceiptReceived, n: int) -> bool:
             _broken(turn, event.channel)
         case ReceiptState.SUPPRESSED if event.reason not in _WILLED:
             _broken(turn, event.channel)
-    return before != (conversation.sends, conversation.failed)
+    if event.state is ReceiptState.DELIVERED or event.state in _UNDELIVERED:
+        news.announcement_ended(turn, n, arrived=event.state is ReceiptState.DELIVERED)
+    return before != (conversation.sends, conversation.failed, conversation.announcements)
 
 
 def _broken(turn: Turn, channel: Channel) -> None:
@@ -127,28 +133,31 @@ def _of_task(turn: Turn, event: ReceiptReceived, n: int) -> bool:
     """A person took a task, did it, or declined."""
     conversation = turn.conversation
     task = next((t for t in conversation.tasks if t.n == n), None)
-    case = conversation.case(task.case_id) if task is not None else None
-    if task is None or case is None:
+    if task is None:
         return False
+    about = [case for case in conversation.cases if case.case_id in task.about]
     match event.state:
         case ReceiptState.TAKEN:
-            if case.taken or not case.is_open:
-                return False
-            case.taken = True
-            turn.replan = True
+            about = [case for case in about if case.is_open and not case.taken]
+            for case in about:
+                case.taken = True
+                turn.replan = True
         case ReceiptState.DECLINED:
             _forget(turn, task)
-            if case.taken:
-                # Nobody has it any more: the clock goes on, and if the deadline has passed, its default is due.
-                case.taken, case.stuck = False, ""
-                turn.replan = True
+            for case in about:
+                if case.taken:
+                    # Nobody has it any more: the clock goes on, and if the deadline has passed, its default is due.
+                    case.taken, case.stuck = False, ""
+                    turn.replan = True
         case ReceiptState.DONE:
             _forget(turn, task)
-            _repaired(turn, case)
+            for case in about:
+                _repaired(turn, case)
         case _:
             return False
-    turn.touch(case)
-    return True
+    for case in about:
+        turn.touch(case)
+    return bool(about)
 
 
 def _forget(turn: Turn, task: Task) -> None:
@@ -156,7 +165,11 @@ def _forget(turn: Turn, task: Task) -> None:
 
 
 def _repaired(turn: Turn, case: Case) -> None:
-    """A person set the order right by hand: the write-back is read again before anything is believed."""
-    if case.stuck and case.state is CaseState.DECIDED and case.write is not Write.VERIFIED:
-        case.stuck = ""
+    """A person set the order right by hand: it is read again, or heard of again, before anything is believed."""
+    if not case.stuck or case.state is not CaseState.DECIDED:
+        return
+    case.stuck = ""
+    if case.write is Write.VERIFIED:
+        wait_again(turn, case)
+    else:
         write_again(turn, case)

@@ -28,6 +28,8 @@ _BY_UPSTREAM = {
     UpstreamDefault.RETURN_TO_DEPOT: Resolution.RETURNED,
     UpstreamDefault.UNKNOWN: Resolution.REFUNDED,
 }
+# After an attempt at the door the money has been taken; before it, the line is just not charged.
+PAID_KINDS = frozenset({Kind.REFUSED_AT_DOOR})
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,10 +86,13 @@ def by_default(turn: Turn, case: Case) -> Choice | None:
                 return substitute(case, candidate, Actor.DEFAULT)
     wanted = policy.default.resolution
     if wanted is Resolution.REFUNDED and not exception.refund_allowed:
-        # Then only what upstream would do by itself, and never a substitute that nobody permitted.
+        # Then only what upstream would do by itself: never a substitute that nobody permitted, and no money back. A
+        # line that upstream cancels before it was paid for is just not charged.
         if exception.upstream_default in (UpstreamDefault.AUTO_SUBSTITUTE, UpstreamDefault.UNKNOWN):
             return None
         wanted = _BY_UPSTREAM[exception.upstream_default]
+        if wanted is Resolution.REFUNDED and exception.kind in PAID_KINDS:
+            return None
     return refund(case, Actor.DEFAULT, wanted)
 
 

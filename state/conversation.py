@@ -7,6 +7,7 @@ Fields are only ever appended, with defaults, so that an old state is read by a 
 import copy
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 
 import msgspec
 
@@ -15,6 +16,7 @@ from schemas.facts import CustomerFacts, Decision, EvidencePointer
 from schemas.words import Arm, CaseState, Channel, CloseReason, Mode, Purpose
 
 RESPONSES_KEPT_MAX = 64
+_urgency = attrgetter("exception.fulfilment_deadline_at", "exception.exception_id")
 
 
 class Write(StrEnum):
@@ -140,8 +142,9 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Which of the four parts of done are missing, in their order."""
-        if self.state not in (CaseState.OPEN, CaseState.DECIDED):
+        """Which of the four parts of done are missing, in their order; none of a case that ended another way."""
+        given_up = self.close_reason is CloseReason.STUCK
+        if self.state not in (CaseState.OPEN, CaseState.DECIDED) and not given_up:
             return ()
         parts = []
         if self.decision is None:
@@ -192,11 +195,25 @@ class Send(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
-    """A person was asked to act; about one case, or all."""
+    """A person was asked to act, for one reason; about one case or several."""
 
     n: int
     case_id: str
     reason: str
+    # The other cases that it names.
+    others: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        return (self.case_id, *self.others)
+
+
+class Announcement(msgspec.Struct, frozen=True, array_like=True):
+    """A message that announces defaults and may still turn out to be undelivered."""
+
+    n: int
+    channel: Channel
+    case_ids: tuple[str, ...]
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True):
@@ -266,6 +283,7 @@ class Conversation(msgspec.Struct, array_like=True, kw_only=True):
     # The one live deadline, read from the state after every event; one of another version does nothing.
     due_at: datetime | None = None
     due_version: int = 0
+    announcements: tuple[Announcement, ...] = ()
 
     def copied(self) -> "Conversation":
         """A copy that may be moved: everything below the cases is frozen."""
@@ -280,7 +298,7 @@ class Conversation(msgspec.Struct, array_like=True, kw_only=True):
         """The undecided ones, worst deadline first."""
         found = [case for case in self.cases if case.state is CaseState.OPEN]
         if len(found) > 1:
-            found.sort(key=lambda case: (case.exception.fulfilment_deadline_at, case.case_id))
+            found.sort(key=_urgency)
         return found
 
     @property

@@ -36,7 +36,7 @@ from schemas.words import CaseState, CloseReason
 from state import attempts, calls, done, escalation, news, opening, upstream, voices, writing
 from state.conversation import RESPONSES_KEPT_MAX, Case, Conversation
 from state.done import close, progressed, request_evidence
-from state.people import stick
+from state.people import assign, stick
 from state.rules import Rules
 from state.settlement import apply_default
 from state.turn import QuarantineRecord, Turn
@@ -78,6 +78,7 @@ def decide(
         return conversation, turn.effects
     escalation.replanned(turn)
     rest(turn)
+    assign(turn)
     moved, effects = turn.finish()
     due_at = next_due(moved, rules)
     if due_at != moved.due_at:
@@ -100,6 +101,7 @@ def hand_to_people(conversation: Conversation, now: datetime, reason: str, rules
             case.proof_at = None
             stick(turn, case, reason)
     rest(turn)
+    assign(turn)
     moved.due_at = next_due(moved, rules)
     moved.due_version += 1
     return turn.finish()

@@ -10,6 +10,7 @@ from schemas.facts import Decision
 from schemas.ids import decision_id, evidence_id, trigger_id
 from schemas.words import (
     Actor,
+    Arm,
     CaseState,
     Channel,
     CloseReason,
@@ -21,6 +22,7 @@ from schemas.words import (
     TriggerState,
 )
 from state.conversation import CallState, Case, Fulfilment, Proof, Write
+from state.news import tell_after_all
 from state.people import stick
 from state.turn import Turn
 
@@ -39,6 +41,7 @@ def written(turn: Turn, case: Case) -> None:
     case.write, case.written_at = Write.VERIFIED, turn.now
     case.stuck = ""
     case.retry_at = None
+    tell_after_all(turn, case)
     seek_the_rest(turn, case)
 
 
@@ -65,6 +68,15 @@ def _patience(turn: Turn, case: Case) -> dict[str, datetime]:
     return {
         part: case.written_at + timedelta(milliseconds=ms) for part, ms in waits_ms.items() if part in parts
     }
+
+
+def wait_again(turn: Turn, case: Case) -> None:
+    """A person did what fulfilment or the store had not done: their receipts are waited for once more."""
+    if case.trigger is Fulfilment.REFUSED:
+        case.trigger = Fulfilment.SENT
+    policy = turn.policy_of(case)
+    waits_ms = max(policy.evidence.stuck_ms, policy.write_back.trigger_stuck_ms)
+    case.watch_at = turn.now + timedelta(milliseconds=waits_ms)
 
 
 def _pull_trigger(turn: Turn, case: Case) -> None:
@@ -152,7 +164,10 @@ def progressed(turn: Turn, case: Case) -> None:
         case.watch_at = None
         case.stuck = ""
     if case.state is CaseState.DONE and (case.picked or closes_at(case) <= turn.now):
-        close(turn, case, CloseReason.PICKED if case.picked else CloseReason.DONE)
+        if turn.conversation.arm is Arm.HOLDOUT:
+            close(turn, case, CloseReason.HOLDOUT)
+        else:
+            close(turn, case, CloseReason.PICKED if case.picked else CloseReason.DONE)
 
 
 def closes_at(case: Case) -> datetime:

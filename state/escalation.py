@@ -149,6 +149,9 @@ def _open_step(turn: Turn) -> None:
     conversation.running = True
     if step.is_voice:
         conversation.calls_max = conversation.calls + step.attempts
+        if not conversation.opened_steps and _is_driver_waiting(turn):
+            # Heard of so late that the first window was over: the message goes beside the call.
+            update(turn, Purpose.ASK)
         dial(turn)
         _touch_open(turn)
         return
@@ -157,6 +160,11 @@ def _open_step(turn: Turn) -> None:
     conversation.opened_steps = (*conversation.opened_steps, step.name)
     first = not any(case.asked and case.opened_at >= conversation.opened_at for case in conversation.cases)
     ask(turn, step, Purpose.ASK if first else Purpose.UPDATE)
+
+
+def _is_driver_waiting(turn: Turn) -> bool:
+    anchor = waiting_cases(turn.conversation)[0]
+    return any(step.from_occurrence for step in turn.policy_of(anchor).steps)
 
 
 def _touch_open(turn: Turn) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from schemas.words import Actor, Channel, Purpose
-from state.conversation import Case, Notice
+from state.conversation import Announcement, Case, Notice, Write
 from state.offers import letter_all, offer
 from state.policy import DIGITAL
 from state.quiet import opens_at
@@ -12,6 +12,9 @@ from state.turn import NEWS_VALID, Turn
 # A stored preference was followed: told like a default, but it is the customer's own decision.
 ANNOUNCED = Purpose.DEFAULT
 WITHDRAWN = Purpose.WITHDRAWAL
+NOT_POSSIBLE = "not_possible"
+# Messages that may still turn out to be undelivered; of older ones nobody hears any more.
+ANNOUNCEMENTS_MAX = 16
 
 # Where a confirmation goes, by the channel that the answer came on; the first that can be used.
 _CONFIRMED_ON: dict[Channel, tuple[Channel, ...]] = {
@@ -25,7 +28,10 @@ _ELSE = (Channel.PUSH, Channel.EMAIL, Channel.SMS)
 def spread(turn: Turn) -> None:
     """Everything that waited to be told: one message for each purpose and channel."""
     conversation = turn.conversation
-    notices, conversation.notices, conversation.notice_at = conversation.notices, (), None
+    notices, conversation.notice_at = conversation.notices, None
+    # Of what the order system did not take, nobody hears before a person has set it right.
+    conversation.notices = tuple([notice for notice in notices if _is_untrue(turn, notice)])
+    notices = tuple([notice for notice in notices if notice not in conversation.notices])
     groups: dict[tuple[Purpose, Channel, str], list[Case]] = {}
     for notice in notices:
         case = conversation.case(notice.case_id)
@@ -33,11 +39,11 @@ def spread(turn: Turn) -> None:
             groups.setdefault((notice.purpose, notice.channel, notice.reason), []).append(case)
     for (purpose, origin, reason), cases in groups.items():
         channels = _channels(turn, purpose, origin, cases)
-        _announced(turn, purpose, cases, channels)
         letter_all(turn)
         offers = tuple([offer(turn, case) for case in cases])
+        sent = {}
         for channel in channels:
-            turn.send(
+            sent[channel] = turn.send(
                 channel,
                 purpose,
                 cases,
@@ -46,6 +52,8 @@ def spread(turn: Turn) -> None:
                 not_after_at=turn.now + NEWS_VALID,
                 silent=_quiet(turn, cases),
             )
+        if purpose is Purpose.DEFAULT:
+            _announced(turn, cases, sent)
 
 
 def _channels(turn: Turn, purpose: Purpose, origin: Channel, cases: list[Case]) -> tuple[Channel, ...]:
@@ -67,24 +75,48 @@ def _quiet(turn: Turn, cases: list[Case]) -> bool:
     return opens_at(turn.policy_of(case), case.exception, turn.conversation.facts, turn.now) > turn.now
 
 
-def _announced(turn: Turn, purpose: Purpose, cases: list[Case], channels: tuple[Channel, ...]) -> None:
+def _is_untrue(turn: Turn, notice: Notice) -> bool:
+    case = turn.conversation.case(notice.case_id)
+    told = notice.purpose in (Purpose.CONFIRM, Purpose.DEFAULT)
+    return told and case is not None and not case.is_closed and case.write is Write.FAILED
+
+
+def _announced(turn: Turn, cases: list[Case], sent: dict[Channel, int | None]) -> None:
     """How a default was announced is part of the case; not at all is said as well."""
-    if purpose is not Purpose.DEFAULT:
-        return
-    words = ",".join(channels) or "not_possible"
+    conversation = turn.conversation
+    words = ",".join(sent) or NOT_POSSIBLE
     for case in cases:
         case.announced = "shadow" if case.is_shadow else words
         turn.touch(case)
+    told = tuple([case.case_id for case in cases if not case.is_shadow])
+    fresh = [Announcement(n, channel, told) for channel, n in sent.items() if n is not None]
+    conversation.announcements = (*conversation.announcements, *fresh)[-ANNOUNCEMENTS_MAX:]
+
+
+def announcement_ended(turn: Turn, n: int, *, arrived: bool) -> None:
+    """A message that never arrived has announced nothing."""
+    conversation = turn.conversation
+    ended = next((announcement for announcement in conversation.announcements if announcement.n == n), None)
+    if ended is None:
+        return
+    conversation.announcements = tuple([a for a in conversation.announcements if a is not ended])
+    for case in conversation.cases:
+        if not arrived and case.case_id in ended.case_ids:
+            left = [word for word in case.announced.split(",") if word != ended.channel]
+            case.announced = ",".join(left) or NOT_POSSIBLE
+            turn.touch(case)
 
 
 def plan_invitation(turn: Turn, delivered_at: datetime) -> bool:
-    """One invitation, some hours after the delivery, to customers who decided something themselves."""
+    """One invitation, some hours after the delivery, to customers who decided something that was carried out."""
     conversation = turn.conversation
     if conversation.invited or conversation.satisfaction_at is not None or not conversation.cases:
         return False
     policy = turn.policy_of(conversation.cases[0])
     decided = any(
-        case.decision is not None and case.decision.actor in (Actor.CUSTOMER, Actor.DELEGATE)
+        case.decision is not None
+        and case.decision.actor in (Actor.CUSTOMER, Actor.DELEGATE)
+        and case.write is Write.VERIFIED
         for case in conversation.cases
     )
     if not policy.satisfaction.invite or not decided:
@@ -133,3 +165,10 @@ def untell(turn: Turn, case: Case) -> None:
     )
     if not conversation.notices:
         conversation.notice_at = None
+
+
+def tell_after_all(turn: Turn, case: Case) -> None:
+    """The order system has it now: what was kept from the customer meanwhile is true."""
+    conversation = turn.conversation
+    if conversation.notice_at is None and any(n.case_id == case.case_id for n in conversation.notices):
+        conversation.notice_at = turn.now

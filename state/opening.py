@@ -83,6 +83,7 @@ def _begin(turn: Turn, event: ExceptionAccepted) -> None:
     conversation.satisfaction_at = conversation.satisfaction_until_at = None
     conversation.spoke = conversation.recorded = conversation.recording_refused = False
     conversation.used, conversation.failed, conversation.sends, conversation.tasks = (), (), (), ()
+    conversation.announcements = ()
     conversation.call = None
     held_out = facts.arm_point < policy.holdout_share_per_10000
     conversation.arm = Arm.HOLDOUT if held_out else Arm.TREATMENT

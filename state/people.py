@@ -14,10 +14,19 @@ def stick(turn: Turn, case: Case, reason: str) -> None:
 
 
 def hand_over(turn: Turn, case: Case, purpose: Purpose, reason: str) -> None:
-    """A task for staff, with receipts; it never stops the deadline."""
-    conversation = turn.conversation
-    if any(task.case_id == case.case_id and task.reason == reason for task in conversation.tasks):
+    """A task for staff, with receipts; it never stops the deadline. What falls together becomes one task."""
+    if any(case.case_id in task.about and task.reason == reason for task in turn.conversation.tasks):
         return
-    n = turn.send(Channel.PERSON, purpose, [case], reason=reason, not_after_at=turn.now + NEWS_VALID)
-    if n is not None:
-        conversation.tasks = (*conversation.tasks, Task(n, case.case_id, reason))
+    turn.handed.setdefault((purpose, reason), {})[case.case_id] = case
+
+
+def assign(turn: Turn) -> None:
+    """At the end of a turn: one task for each reason, about every case that was handed over for it."""
+    conversation = turn.conversation
+    for (purpose, reason), cases in turn.handed.items():
+        about = list(cases.values())
+        n = turn.send(Channel.PERSON, purpose, about, reason=reason, not_after_at=turn.now + NEWS_VALID)
+        told = [case.case_id for case in about if turn.may_contact(Channel.PERSON, case)]
+        if n is not None:
+            conversation.tasks = (*conversation.tasks, Task(n, told[0], reason, tuple(told[1:])))
+    turn.handed = {}

@@ -339,13 +339,10 @@ class Policy(Approved):
 
     def script_for(self, locale: str) -> str:
         """`id@version/locale/version` of the words used for a customer of this locale."""
-        # The same language in another country is nearer than the first script of the file.
-        language = locale.split("-", maxsplit=1)[0]
-        near = (
-            locale
-            if locale in self.scripts
-            else next(
-                (name for name in self.scripts if name.split("-")[0] == language), next(iter(self.scripts))
-            )
-        )
+        near = locale
+        if locale not in self.scripts:
+            # The same language in another country is nearer than the first script of the file.
+            language = locale.split("-", maxsplit=1)[0]
+            first = next(iter(self.scripts))
+            near = next((name for name in self.scripts if name.split("-")[0] == language), first)
         return f"{self.key}/{near}/{self.scripts[near].version}"

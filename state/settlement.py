@@ -5,17 +5,14 @@ from datetime import timedelta
 from schemas.commands import OrderUpdate
 from schemas.facts import Decision, Money
 from schemas.ids import decision_id
-from schemas.words import Actor, CaseState, CloseReason, HoldState, Kind, Purpose, RefundForm
-from state.choice import Choice, by_default, by_upstream
+from schemas.words import Actor, CaseState, CloseReason, HoldState, Purpose, RefundForm
+from state.choice import PAID_KINDS, Choice, by_default, by_upstream
 from state.conversation import Case, Fulfilment, Proof, Settled, Write
 from state.done import close
 from state.news import tell
 from state.people import stick
 from state.pricing import delta_minor
 from state.turn import Turn
-
-# After an attempt at the door the money has been taken; before it, the line is just not charged.
-PAID_KINDS = frozenset({Kind.REFUSED_AT_DOOR})
 
 
 def apply_default(turn: Turn, case: Case) -> None:

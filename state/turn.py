@@ -38,6 +38,7 @@ class Turn:
         "asking",
         "conversation",
         "effects",
+        "handed",
         "heard_on",
         "now",
         "refused",
@@ -56,6 +57,8 @@ class Turn:
         self.heard_on = Channel.UNKNOWN
         # Pickers to be told, at the end of the turn, until when they may wait.
         self.asking: dict[str, None] = {}
+        # Cases that become a person's task at the end of the turn, one for each purpose and reason.
+        self.handed: dict[tuple[Purpose, str], dict[str, Case]] = {}
         # Options that the gate refused in this turn, for the register.
         self.refused: dict[str, tuple[RefusedOption, ...]] = {}
         # Cases ended, joined or became unreachable: the plan is made anew before the turn ends.

@@ -17,13 +17,15 @@ from schemas.words import CloseReason, HoldState, Kind, WithdrawalReason
 from state import escalation, news
 from state.conversation import Case, Seen
 from state.done import close, progressed
-from state.news import tell
+from state.news import tell, untell
 from state.offers import admissible
 from state.pricing import rescaled
 from state.settlement import apply_default, without_options
 from state.turn import Turn
 
+# What is remembered of exceptions that have not arrived: amendments, and withdrawals.
 EARLY_MAX = 16
+WITHDRAWN_MAX = 64
 
 
 def amends(turn: Turn, event: ExceptionAmended) -> bool:
@@ -105,13 +107,15 @@ def withdraws(turn: Turn, event: ExceptionWithdrawn) -> bool:
     if case is None:
         if any(s.exception_id == event.exception_id for s in (*conversation.withdrawn, *conversation.seen)):
             return False
-        conversation.withdrawn = (*conversation.withdrawn, Seen(event.exception_id, event.revision))
+        gone = Seen(event.exception_id, event.revision)
+        conversation.withdrawn = (*conversation.withdrawn, gone)[-WITHDRAWN_MAX:]
         return True
     if case.is_closed or event.revision < case.exception.revision:
         return False
     if event.reason is WithdrawalReason.PICKED:
         return _pick(turn, case)
     if event.reason is WithdrawalReason.CANCELLED:
+        untell(turn, case)
         close(turn, case, CloseReason.CANCELLED)
         return True
     if case.is_open:
@@ -160,6 +164,8 @@ def cancelled(turn: Turn) -> bool:
     living = [case for case in conversation.cases if not case.is_closed]
     invites = conversation.satisfaction_at is not None
     for case in living:
+        # Nobody is told what became of a line of an order that is gone.
+        untell(turn, case)
         close(turn, case, CloseReason.CANCELLED)
     conversation.satisfaction_at = None
     return bool(living) or invites

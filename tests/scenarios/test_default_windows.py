@@ -75,6 +75,18 @@ def test_a_waiting_driver_is_counted_from_the_moment_he_stood_there():
     world.expect_call()
 
 
+def test_a_driver_heard_of_late_makes_the_phone_ring_and_writes_at_the_same_moment():
+    world = World(now=NOON + timedelta(seconds=75))
+    world.exception(
+        an_exception(kind=Kind.DRIVER_WAITING, fulfilment_deadline_at=NOON + timedelta(minutes=8))
+    )
+    world.fast_forward(seconds=0)
+    world.expect_call()
+    world.expect_sent(Purpose.ASK, PUSH, SMS)
+    world.fast_forward(minutes=2)
+    world.expect_sent(Purpose.ASK, PUSH, SMS)
+
+
 def test_goods_sent_back_at_the_door_are_settled_without_ringing_anybody():
     world = unanswered(Kind.REFUSED_AT_DOOR, minutes=120)
     world.fast_forward(minutes=1)

@@ -9,6 +9,7 @@ from schemas.words import (
     CaseState,
     Channel,
     CloseReason,
+    Kind,
     Purpose,
     ReceiptState,
     RefundForm,
@@ -16,6 +17,7 @@ from schemas.words import (
     UpstreamDefault,
     WriteBackOutcome,
 )
+from state.policy import Default
 from state.shelf import Shelf
 from tests.builders import NOON, a_line, an_exception, pounds
 from tests.scenarios.world import SHELF, World
@@ -190,6 +192,27 @@ def test_where_no_refund_is_allowed_upstreams_own_cancelling_of_the_line_is_the_
     world = asked(refund_allowed=False, upstream_default=UpstreamDefault.CANCEL_LINE)
     world.fast_forward(minutes=10)
     world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT, refund_form=RefundForm.NOT_CHARGED)
+
+
+def test_where_no_refund_is_allowed_not_even_upstreams_cancelling_gives_money_back():
+    shipped = SHELF["refused_at_the_door@1"]
+    refunding = shipped.model_copy(update={"default": Default(resolution=Resolution.REFUNDED)})
+    world = World(policies=Shelf([refunding]))
+    raised = {"kind": Kind.REFUSED_AT_DOOR, "fulfilment_deadline_at": NOON + timedelta(hours=2)}
+    world.exception(
+        an_exception(refund_allowed=False, upstream_default=UpstreamDefault.CANCEL_LINE, **raised)
+    )
+    world.fast_forward(hours=2)
+    assert world.of(OrderUpdate) == []
+    assert world.last_change().stuck != ""
+    assert len(world.sent(Channel.PERSON)) == 1
+
+
+def test_a_case_that_is_given_up_as_stuck_still_shows_what_is_missing():
+    world = stuck()
+    world.fast_forward(days=8)
+    assert world.last_change().close_reason is CloseReason.STUCK
+    assert world.last_change().missing == ("write_back", "evidence", "trigger")
 
 
 # After the delivery.

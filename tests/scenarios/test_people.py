@@ -3,7 +3,16 @@
 from datetime import timedelta
 
 from schemas.events import Answer
-from schemas.words import Actor, Channel, Purpose, ReceiptState, Resolution, Responder, Signal
+from schemas.words import (
+    Actor,
+    Channel,
+    Purpose,
+    ReceiptState,
+    Resolution,
+    Responder,
+    Signal,
+    UpstreamDefault,
+)
 from tests.builders import NOON, a_second, an_exception
 from tests.scenarios.world import World
 
@@ -110,15 +119,33 @@ def test_what_a_person_has_taken_is_left_to_that_person_whatever_changes():
     world.expect_open()
 
 
-def test_the_other_lines_of_the_order_go_on_without_the_person():
+def test_a_wish_for_a_person_is_one_task_that_names_every_open_line():
     world = World()
     world.exception(a_second())
-    world, _ = person_wanted(world)
-    assert {command.about for command in world.sent(PERSON)} == {("x1",), ("x2",)}
-    taken = next(command for command in world.sent(PERSON) if command.about == ("x1",))
-    world.receipt(taken, ReceiptState.TAKEN)
-    world.fast_forward_to(NOON + timedelta(seconds=200))
+    world, task = person_wanted(world)
+    assert [set(command.about) for command in world.sent(PERSON)] == [{"x1", "x2"}]
+    world.receipt(task, ReceiptState.TAKEN)
+    world.fast_forward_to(NOON + timedelta(seconds=210))
+    world.expect_no_call()
+    world.receipt(task, ReceiptState.DECLINED)
+    assert set(world.expect_call().about) == {"x1", "x2"}
+
+
+def test_the_other_lines_of_the_order_go_on_without_the_person():
+    world, task = person_wanted()
+    world.receipt(task, ReceiptState.TAKEN)
+    world.exception(a_second(fulfilment_deadline_at=NOON + timedelta(minutes=11)))
+    world.fast_forward_to(NOON + timedelta(seconds=280))
     assert world.expect_call().about == ("x2",)
+
+
+def test_lines_that_get_stuck_together_are_one_task():
+    world = World()
+    nothing_allowed = {"refund_allowed": False, "upstream_default": UpstreamDefault.AUTO_SUBSTITUTE}
+    world.exception(an_exception(**nothing_allowed))
+    world.exception(a_second(**nothing_allowed))
+    world.fast_forward(minutes=10)
+    assert [set(command.about) for command in world.sent(PERSON)] == [{"x1", "x2"}]
 
 
 def test_the_customer_can_still_decide_while_a_person_has_the_case():

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.words import Actor, CaseState, Channel, HoldState, Purpose, ReceiptState, Resolution
+from schemas.words import Actor, CaseState, Channel, HoldState, Kind, Purpose, ReceiptState, Resolution
 from tests.builders import NOON, a_customer, a_second, an_exception
 from tests.scenarios.world import World
 
@@ -96,6 +96,23 @@ def test_a_long_queue_of_calls_makes_the_call_earlier():
     world.expect_no_call()
     world.fast_forward(seconds=1)
     world.expect_call()
+
+
+def test_while_calls_queue_the_waiting_driver_is_called_and_the_loaf_takes_its_default():
+    world = World()
+    world.voice_queue(seconds=210)
+    world.exception(an_exception(fulfilment_deadline_at=NOON + timedelta(minutes=5)))
+    world.exception(
+        an_exception(
+            "x2",
+            order_id="order-2",
+            kind=Kind.DRIVER_WAITING,
+            fulfilment_deadline_at=NOON + timedelta(minutes=8),
+        )
+    )
+    world.fast_forward(minutes=5)
+    assert {call.order_id for call in world.sent(Channel.VOICE)} == {"order-2"}
+    world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
 
 
 def test_a_queue_that_grew_while_the_window_ran_is_counted_before_dialling():

@@ -96,6 +96,12 @@ def test_each_upstream_default_has_its_own_end_in_the_holdout(upstream, resoluti
     world.expect_decision(resolution, actor=Actor.DEFAULT)
 
 
+def test_a_held_out_case_says_so_when_it_closes():
+    world = held_out()
+    world.fast_forward(minutes=10)
+    assert world.last_change().close_reason is CloseReason.HOLDOUT
+
+
 def test_not_even_upstreams_substitute_may_be_dearer_or_unsafe():
     dearer = an_option(unit_price=pounds(260))
     world = held_out(an_exception(options=(dearer,), upstream_default=UpstreamDefault.AUTO_SUBSTITUTE))

@@ -91,6 +91,31 @@ def test_a_refused_trigger_is_handed_to_people_and_may_still_be_done():
     assert world.last_change().stuck == ""
 
 
+def refused_and_repaired() -> World:
+    """Fulfilment refused, and a person says that it was done by hand."""
+    world = asked()
+    world.fulfilment = None
+    world.taps("corner")
+    world.fulfilment_says(world.of(FulfilmentTrigger)[0], TriggerState.REFUSED, "bin full")
+    world.receipt(world.sent(Channel.PERSON)[0], ReceiptState.DONE)
+    return world
+
+
+def test_a_refused_trigger_that_a_person_repaired_is_no_longer_stuck():
+    world = refused_and_repaired()
+    assert world.last_change().stuck == ""
+    assert world.last_change().missing == ("trigger",), "only fulfilment's own word makes it done"
+    world.fulfilment_says(world.of(FulfilmentTrigger)[0], TriggerState.DONE)
+    world.expect_done()
+
+
+def test_a_repair_of_which_fulfilment_says_nothing_is_stuck_again():
+    world = refused_and_repaired()
+    world.fast_forward(minutes=20)
+    assert world.last_change().stuck == "nothing was heard of: trigger"
+    assert len(world.sent(Channel.PERSON)) == 2
+
+
 def test_a_change_pulls_a_new_trigger_that_names_the_one_it_supersedes():
     world = asked()
     world.taps("corner")

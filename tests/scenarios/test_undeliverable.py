@@ -129,3 +129,30 @@ def test_undeliverable_everywhere_and_no_telephone_means_the_default_at_once():
     world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
     world.fast_forward(seconds=5)
     assert world.case().announced == "not_possible"
+
+
+def announced(*failing: Channel, customer: tuple[Channel, ...] = (Channel.PUSH, Channel.SMS)) -> World:
+    """Nobody answered, the default was announced, and some of the announcements never arrived."""
+    world = asked(*customer)
+    world.fast_forward(minutes=10)
+    for command in world.sent(purpose=Purpose.DEFAULT):
+        failed = command.channel in failing
+        world.receipt(command, ReceiptState.FAILED if failed else ReceiptState.DELIVERED)
+    return world
+
+
+def test_an_announcement_that_did_not_arrive_is_none():
+    assert announced().last_change().announced == "push,sms"
+    assert announced(Channel.SMS).last_change().announced == "push"
+
+
+def test_a_default_that_reached_nobody_is_said_to_be_unannounced():
+    assert announced(Channel.PUSH, Channel.SMS).last_change().announced == "not_possible"
+
+
+def test_an_announcement_to_somebody_who_had_said_stop_is_none():
+    world = asked(Channel.PUSH, Channel.SMS)
+    world.fast_forward(minutes=10)
+    text = world.sent(Channel.SMS, Purpose.DEFAULT)[0]
+    world.receipt(text, ReceiptState.FAILED, reason="opted_out")
+    assert world.last_change().announced == "push"

@@ -290,7 +290,7 @@ def test_a_cancelled_order_ends_every_question_silently():
     assert [case.close_reason for case in world.record().cases] == [CloseReason.CANCELLED] * 2
     sent = len(world.sent())
     world.fast_forward(minutes=30)
-    assert [c.purpose for c in world.sent()[sent:]] == [Purpose.CONFIRM], "what was promised is confirmed"
+    assert world.sent()[sent:] == [], "nor is a choice confirmed of which nothing came"
     world.expect_no_call()
 
 
@@ -425,3 +425,23 @@ def test_an_order_that_is_completed_over_an_open_question_takes_its_default_and_
     world.expect_decision(Resolution.REFUNDED, actor=Actor.DEFAULT)
     world.fast_forward(hours=1)
     world.expect_no_call()
+
+
+def test_a_line_that_is_cancelled_right_after_the_tap_is_not_confirmed():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward(seconds=20)
+    world.taps("corner")
+    world.fast_forward(seconds=3)
+    world.withdrawn(reason=WithdrawalReason.CANCELLED)
+    world.fast_forward(minutes=1)
+    assert world.sent(purpose=Purpose.CONFIRM) == []
+
+
+def test_of_withdrawals_without_an_exception_the_last_sixty_four_are_remembered():
+    world = World()
+    for n in range(80):
+        world.withdrawn(f"y{n}")
+    assert len(world.record().withdrawn) == 64
+    world.exception(an_exception("y79"))
+    assert world.case("y79").close_reason is CloseReason.WITHDRAWN

@@ -7,6 +7,7 @@ from schemas.words import (
     CaseState,
     Channel,
     CloseReason,
+    Group,
     Purpose,
     ReceiptState,
     Resolution,
@@ -415,3 +416,40 @@ def test_the_word_on_an_earlier_version_does_not_count_for_the_later_one():
     assert "write_back" in world.last_change().missing
     the_oms_says(world, WriteBackOutcome.APPLIED)
     world.expect_done()
+
+
+@pytest.mark.parametrize("outcome", [WriteBackOutcome.REJECTED, WriteBackOutcome.MISMATCH])
+def test_nobody_is_thanked_for_a_choice_that_the_oms_did_not_take(outcome):
+    world = decided()
+    the_oms_says(world, outcome)
+    world.fast_forward(minutes=2)
+    assert world.sent(purpose=Purpose.CONFIRM) == []
+
+
+def test_once_a_person_has_it_written_after_all_the_choice_is_confirmed():
+    world = decided()
+    the_oms_says(world, WriteBackOutcome.REJECTED)
+    world.fast_forward(minutes=2)
+    world.oms = WriteBackOutcome.APPLIED
+    world.receipt(world.sent(Channel.PERSON)[0], ReceiptState.DONE)
+    world.fast_forward(seconds=5)
+    world.expect_sent(Purpose.CONFIRM, Channel.PUSH)
+    world.expect_done()
+
+
+def test_nobody_is_invited_to_rate_a_choice_that_was_never_written():
+    world = decided()
+    the_oms_says(world, WriteBackOutcome.REJECTED)
+    world.delivered()
+    world.fast_forward(hours=12)
+    assert world.sent(purpose=Purpose.SATISFACTION) == []
+
+
+def test_a_missing_piece_of_a_deal_changes_the_total_by_its_own_price_only():
+    world = World()
+    world.exception(an_exception(line=a_line(groups=(Group.MULTI_BUY,))))
+    world.fast_forward(seconds=20)
+    world.texts("0")
+    decision = world.expect_decision(Resolution.REFUNDED)
+    assert decision.price_before.minor - decision.price_after.minor == a_line().unit_price.minor
+    assert world.of(OrderUpdate)[-1].decision == decision
