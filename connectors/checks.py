@@ -6,7 +6,6 @@ from typing import Protocol
 
 import msgspec
 
-from connectors.claim_states import address_hash
 from connectors.claims import Go, Ruling, Suppress, Wait
 from connectors.outbox import Connection
 from schemas.commands import ChannelCommand
@@ -27,9 +26,13 @@ _COUNTED = ("claimed", "sent", "ambiguous")
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a customer is reached on one channel, and the zones in which their day may be."""
+    """Where a customer is reached on one channel, and the zones in which their day may be.
+
+    `hashed` stands for the address where no address may stand: keyed, so that nobody can try all numbers.
+    """
 
     to: str
+    hashed: str
     zones: tuple[str, ...] = ()
 
 
@@ -61,18 +64,18 @@ class Checks:
             return Suppress("no_address")
         if _switched_off(connection, command):
             return Suppress("kill_switch")
-        if command.purpose not in _AFTER_OPT_OUT and _opted_out(connection, command, address.to):
+        if command.purpose not in _AFTER_OPT_OUT and _opted_out(connection, command, address.hashed):
             return Suppress("opted_out")
         zone = address.zones[0] if address.zones else "UTC"
         if command.purpose in REPLIES:
-            return Go(address.to, zone)
+            return Go(address.to, address.hashed, zone)
         limits = self._limits(command)
         opens_at = _quiet_until(command, limits, address.zones or ("UTC",), now)
         if opens_at is not None:
             return Wait(opens_at) if opens_at < command.not_after_at else Suppress("quiet")
         if command.purpose in _CAPPED and _over_cap(connection, command, limits.caps, now):
             return Suppress("cap")
-        return Go(address.to, zone)
+        return Go(address.to, address.hashed, zone)
 
 
 def _switched_off(connection: Connection, command: ChannelCommand) -> bool:
@@ -88,12 +91,12 @@ def _switched_off(connection: Connection, command: ChannelCommand) -> bool:
     return row is not None
 
 
-def _opted_out(connection: Connection, command: ChannelCommand, to: str) -> bool:
+def _opted_out(connection: Connection, command: ChannelCommand, hashed: str) -> bool:
     if command.channel not in _CONTACTS:
         return False
     row = connection.execute(
         "SELECT bool_or(opted_out) FROM opt_outs WHERE channel = %s AND subject = ANY(%s)",
-        [command.channel, [command.customer_ref, address_hash(to)]],
+        [command.channel, [command.customer_ref, hashed]],
     ).fetchone()
     return bool(row and row[0])
 

@@ -15,7 +15,6 @@
 Every move is one conditional UPDATE together with its receipt, so that of two who try only one succeeds.
 """
 
-import hashlib
 from datetime import datetime
 from enum import StrEnum
 
@@ -88,8 +87,3 @@ def move(connection: Connection, outbox: Outbox, command_id: str, how: Move, now
         )
         outbox.put(connection, [fact])
     return True
-
-
-def address_hash(address: str) -> str:
-    """Stands for an address where no address may stand."""
-    return hashlib.sha256(b"saveline address\0" + address.strip().lower().encode()).hexdigest()

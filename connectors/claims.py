@@ -7,7 +7,7 @@ import msgspec
 from psycopg import errors
 from psycopg_pool import ConnectionPool
 
-from connectors.claim_states import ClaimState, Move, address_hash, move
+from connectors.claim_states import ClaimState, Move, move
 from connectors.clock import Clock
 from connectors.outbox import Connection, Outbox
 from connectors.rates import Rate, take
@@ -34,9 +34,10 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Go(msgspec.Struct, frozen=True):
-    """May be sent, to this address; `zone` is where the customer's day is."""
+    """May be sent, to this address; `hashed` stands for it, `zone` is where the customer's day is."""
 
     to: str
+    hashed: str
     zone: str
 
 
@@ -129,8 +130,8 @@ class Claims:
                         self._suppress(connection, command.command_id, reason, now)
                     case Wait(until_at=until_at):
                         _postpone(connection, command.command_id, until_at)
-                    case Go(to=to, zone=zone) if left > 0:
-                        if self._take(connection, command, to, now):
+                    case Go(to=to, hashed=hashed, zone=zone) if left > 0:
+                        if self._take(connection, command, hashed, now):
                             left -= 1
                             one = Claim(command=command, to=to, zone=zone, tries=tries + 1, claimed_at=now)
                             claimed.append(one)
@@ -142,13 +143,13 @@ class Claims:
     def _ruling(self, connection: Connection, command: ChannelCommand, judge: Judge, now: datetime) -> Ruling:
         return Suppress("too_late") if command.not_after_at <= now else judge(connection, command, now)
 
-    def _take(self, connection: Connection, command: ChannelCommand, to: str, now: datetime) -> bool:
+    def _take(self, connection: Connection, command: ChannelCommand, hashed: str, now: datetime) -> bool:
         try:
             with connection.transaction():
                 connection.execute(
                     "UPDATE claims SET state = 'claimed', claimed_by = %s, claimed_at = %s,"
                     " tries = tries + 1, address_hash = %s, live = %s WHERE command_id = %s",
-                    [self._run, now, address_hash(to), command.channel is Channel.VOICE, command.command_id],
+                    [self._run, now, hashed, command.channel is Channel.VOICE, command.command_id],
                 )
         except errors.UniqueViolation:
             # Somebody is on the line with this number, perhaps about another order.

@@ -1,6 +1,7 @@
 """The vault: who a customer is and how to reach them. Everything personal is sealed under the customer's own key."""
 
-from hashlib import blake2b
+import hmac
+from hashlib import blake2b, sha256
 
 import msgspec
 import phonenumbers
@@ -8,7 +9,6 @@ from phonenumbers import timezone
 from psycopg_pool import ConnectionPool
 
 from connectors.checks import Address
-from connectors.claim_states import address_hash
 from connectors.clock import Clock
 from connectors.outbox import Connection
 from connectors.sealing import new_key, seal, unseal
@@ -18,6 +18,7 @@ from schemas.words import Channel
 
 _CONTACT = "contact"
 _KEY = "key"
+_HASHES = b"saveline address hashes"
 _NUMBERED = (Channel.SMS, Channel.VOICE)
 _decoder = msgspec.msgpack.Decoder(CustomerContact)
 
@@ -36,6 +37,7 @@ class Vault:
         self, pool: ConnectionPool[Connection], master_key: bytes, salt: bytes, clock: Clock
     ) -> None:
         self._pool, self._master, self._salt, self._clock = pool, master_key, salt, clock
+        self._hash_key = hmac.digest(master_key, _HASHES, sha256)
 
     def keep(self, contact: CustomerContact) -> bool:
         """Store a contact record unless a newer one is there; whether it was stored. Raises `Erased`."""
@@ -106,7 +108,14 @@ class Vault:
             Channel.SMS: _written(number),
             Channel.VOICE: _written(number),
         }.get(channel, "")
-        return Address(to, _zones(contact, number)) if to else None
+        return Address(to, self.address_hash(to), _zones(contact, number)) if to else None
+
+    def address_hash(self, address: str) -> str:
+        """Stands for an address where no address may stand: HMAC-SHA-256 under a key that only the vault has.
+
+        There are few telephone numbers: a hash without a key would be undone by trying them all.
+        """
+        return hmac.digest(self._hash_key, address.strip().lower().encode(), sha256).hex()
 
     def seal(self, customer_ref: str, plain: bytes, purpose: str) -> bytes:
         """Ciphertext under the customer's key, for what leaves this database; raises `Erased`."""
@@ -154,7 +163,7 @@ class Vault:
 
     def _opted_out(self, connection: Connection, contact: CustomerContact) -> tuple[Channel, ...]:
         number = _number(contact.phone)
-        hashes = [address_hash(_written(number))] if number is not None else []
+        hashes = [self.address_hash(_written(number))] if number is not None else []
         rows = connection.execute(
             "SELECT channel FROM consents WHERE customer_ref = %s AND opted_out"
             " UNION SELECT channel FROM opt_outs WHERE subject = ANY(%s) AND opted_out ORDER BY 1",
@@ -165,7 +174,7 @@ class Vault:
     def _number_hashes(self, connection: Connection, customer_ref: str, channel: Channel) -> list[str]:
         contact = self._contact(connection, customer_ref) if channel in _NUMBERED else None
         number = _number(contact.phone) if contact is not None else None
-        return [address_hash(_written(number))] if number is not None else []
+        return [self.address_hash(_written(number))] if number is not None else []
 
     def _point(self, use: str, customer_ref: str) -> int:
         """0 to 9999, the same for ever: in which share of the customers one falls."""

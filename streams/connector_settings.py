@@ -47,7 +47,7 @@ class ConnectorSettings(BaseSettings):
     vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
     vault_salt: SecretStr
     twilio_account_sid: str
-    twilio_auth_token: SecretStr
+    twilio_auth_token: Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
     twilio_base_url: str = ""
     sms_sender: str
     voice_sender: str
@@ -85,7 +85,7 @@ class ConnectorSettings(BaseSettings):
         return Providers(
             public_url=self.public_url.rstrip("/"),
             twilio_account_sid=self.twilio_account_sid,
-            twilio_auth_token=self.twilio_auth_token.get_secret_value(),
+            twilio_auth_token=self.twilio_auth_token.get_secret_value().split(",")[-1],
             twilio_base_url=self.twilio_base_url,
             sms_sender=self.sms_sender,
             voice_sender=self.voice_sender,

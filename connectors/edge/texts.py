@@ -6,7 +6,6 @@ from datetime import datetime
 import msgspec
 from psycopg_pool import ConnectionPool
 
-from connectors.claim_states import address_hash
 from connectors.clock import Clock
 from connectors.edge.choices import Choice, Choices, choices
 from connectors.outbox import Connection, Outbox
@@ -53,7 +52,7 @@ class Texts:
 
     def take(self, text: Received) -> bool:
         """False if nobody was ever contacted at this number; an opt-out is kept even then."""
-        hashed, now = address_hash(text.sender), self._clock.now()
+        hashed, now = self._vault.address_hash(text.sender), self._clock.now()
         with self._pool.connection() as connection:
             command = _last_contact(connection, hashed)
             opted_out = _opted_out(connection, hashed)

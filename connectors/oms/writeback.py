@@ -79,7 +79,8 @@ class WriteBack:
         else:
             total = self._oms.preview(order, [update])
             if total is None:
-                return None
+                # Whether it rises is not known: nothing is written until it is.
+                return Written(outcome=WriteBackOutcome.UNDETERMINED, code="preview: unreadable")
             delta = total - order.total_minor
         if delta <= 0:
             return None

@@ -27,6 +27,7 @@ from tests.connectors.builders import (
     a_command,
     addresses,
     checks,
+    hash_of,
     parcel_of,
 )
 
@@ -345,9 +346,7 @@ def test_an_opt_out_after_the_decision_keeps_texts_and_calls_from_leaving(rig: R
 
 
 def test_an_opt_out_binds_the_number_whatever_the_account(rig: Rig) -> None:
-    from connectors.claim_states import address_hash
-
-    insert(rig, OPT_OUT, address_hash(ANN), "voice", NOON)
+    insert(rig, OPT_OUT, hash_of(ANN), "voice", NOON)
     rig.claims.file([a_command(channel=Channel.VOICE)])
     assert claim(rig, Channel.VOICE) == []
     assert rig.told() == ["suppressed:opted_out"]

@@ -1,5 +1,6 @@
 """The vault on a real Postgres: sealed under the customer's key, outranked by consents, gone when erased."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -58,6 +59,21 @@ def test_a_contact_comes_back_as_it_was_given_and_lies_there_sealed(
     for column in row:
         assert CANARY.encode() not in bytes(column)
         assert b"Shopper" not in bytes(column)
+
+
+def test_an_address_is_stood_for_by_a_hash_that_only_the_vaults_key_can_make(
+    vault: Vault, pool: ConnectionPool
+) -> None:
+    vault.keep(CONTACT)
+    hashed = vault.address("c1", Channel.SMS).hashed
+    assert hashed == vault.address_hash(f" {CANARY} ")
+    assert hashed != Vault(pool, b"n" * 32, b"salt", StoppedClock()).address_hash(CANARY)
+    for plain in (CANARY.encode(), b"saveline address\0" + CANARY.encode()):
+        assert hashed != hashlib.sha256(plain).hexdigest()
+    vault.consent(CustomerConsent(customer_ref="c1", channels=(Channel.SMS,), opted_out=True, occurred_at=NOON))
+    with pool.connection() as connection:
+        subjects = {row[0] for row in connection.execute("SELECT subject FROM opt_outs")}
+    assert subjects == {"c1", hashed}
 
 
 def test_an_older_revision_changes_nothing(vault: Vault) -> None:

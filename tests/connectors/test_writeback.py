@@ -200,6 +200,17 @@ def test_an_increase_is_authorised_before_it_is_written(scene: Scene) -> None:
     assert kinds == ["upstream", "authorisation", "decision"]
 
 
+def test_an_increase_waits_until_the_new_total_can_be_read(scene: Scene) -> None:
+    scene.fault("html", resource="preview", count=1)
+    update = scene.update(price_minor=250)
+    assert scene.write(update) == ["undetermined"]
+    assert scene.fact().code == "preview: unreadable"
+    assert scene.written() == []
+    scene.eventually(lambda: scene.queue.work_once() and scene.told(update)[-1] == "applied")
+    kinds = [entry["kind"] for entry in scene.oms.get(f"orders/{scene.order}/book")]
+    assert kinds == ["upstream", "authorisation", "decision"]
+
+
 def test_a_refused_increase_is_not_written(scene: Scene) -> None:
     scene.fault("authorise_refused", resource="authorise")
     assert scene.write(scene.update(price_minor=250)) == ["authorisation_refused"]
