@@ -25,6 +25,8 @@ _WORDS = {
         "keep": "we deliver {n} x {name}",
         "replace": "{n} x {name} instead",
         "refunded": "{n} x {name} refunded",
+        "gift": "part of a gift",
+        "behind_link": "see the link",
         Resolution.CANCEL_ORDER: "the order is cancelled",
         Resolution.REDELIVER: "we deliver again",
         Resolution.INSTRUCTIONS: "the driver follows your instructions",
@@ -40,6 +42,8 @@ _WORDS = {
         "keep": "wir liefern {n} x {name}",
         "replace": "stattdessen {n} x {name}",
         "refunded": "{n} x {name} erstattet",
+        "gift": "Teil eines Geschenks",
+        "behind_link": "siehe Link",
         Resolution.CANCEL_ORDER: "die Bestellung ist storniert",
         Resolution.REDELIVER: "wir liefern noch einmal",
         Resolution.INSTRUCTIONS: "der Fahrer folgt Ihren Hinweisen",
@@ -58,7 +62,10 @@ class Wording:
         self._retailer, self._policy_of, self._link_for = retailer, policy_of, link_for
 
     def __call__(self, command: ChannelCommand, zone: str) -> Text:
-        """The words of one message, times in `zone`; a call has none here, its dialogue speaks."""
+        """The words of one message, times in `zone`; a call has none here, its dialogue speaks.
+
+        Whoever is near a telephone can read a text: of a gift, contents and prices are only behind the buyer's link.
+        """
         if command.channel is Channel.VOICE or command.purpose is Purpose.CALL:
             return Text(title="", body="")
         locale = _script_locale(command)
@@ -67,7 +74,7 @@ class Wording:
         values = {
             "retailer": self._retailer,
             "order": command.order_id,
-            "items": ", ".join(_item(case) for case in command.cases),
+            "items": ", ".join(_item(case, locale) for case in command.cases),
             "options": _options(command.cases, locale),
             "deadline": _clock_time(command.respond_by_at, zone, locale),
             "link": link,
@@ -100,7 +107,9 @@ def _clock_time(at: datetime | None, zone: str, locale: str) -> str:
     return format_time(at.astimezone(ZoneInfo(zone)), "short", locale=locale.replace("-", "_"))
 
 
-def _item(case: OfferedCase) -> str:
+def _item(case: OfferedCase, locale: str) -> str:
+    if case.gift:
+        return _words(locale)["gift"]
     return f"{case.quantity_short} x {case.line_name}" if case.line_name else str(case.kind)
 
 
@@ -110,12 +119,13 @@ def _options(cases: tuple[OfferedCase, ...], locale: str) -> str:
 
 def _choices(case: OfferedCase, locale: str) -> str:
     words, letter = _words(locale), case.letter
-    shown = [f"{letter}{option.key} = {_option(option, locale)}" for option in case.options]
+    options = () if case.gift else case.options
+    shown = [f"{letter}{option.key} = {_option(option, locale)}" for option in options]
     if case.refund_allowed:
         shown.append(f"{letter}0 = {words['refund']}")
-    if case.more:
+    if case.more or len(options) < len(case.options):
         shown.append(f"({words['more']})")
-    named = f"{letter}: {case.line_name}. " if letter else ""
+    named = f"{letter}: {words['gift'] if case.gift else case.line_name}. " if letter else ""
     return f"{named}{'; '.join(shown)}."
 
 
@@ -134,6 +144,8 @@ def _decision(case: OfferedCase, locale: str) -> str:
     decision, words = case.standing, _words(locale)
     if decision is None:
         return ""
+    if case.gift:
+        return f"{words['gift']}: {words['behind_link']}"
     if decision.resolution in words:
         return words[decision.resolution]
     return ", ".join(_quantities(case, decision, words))
@@ -154,6 +166,8 @@ def _quantities(case: OfferedCase, decision: Decision, words: dict[str, str]) ->
 
 
 def _total(cases: tuple[OfferedCase, ...], locale: str) -> str:
-    """The order's total with all that was decided."""
+    """The order's total with all that was decided; beside a gift it would tell the gift's price."""
+    if any(case.gift for case in cases):
+        return _words(locale)["behind_link"]
     totals = [case.total for case in cases if case.total is not None]
     return _money(totals[-1], locale) if totals else ""

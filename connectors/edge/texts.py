@@ -151,8 +151,11 @@ def _lines(found: Choices | None) -> tuple[OpenLine, ...]:
         OpenLine(
             case_id=case.case_id,
             letter=case.offered.letter,
+            # What a text did not show, a text cannot choose: a gift's options are only behind the link.
             offers=tuple(
-                Offer(option.key, option.name, option.price.minor) for option in case.offered.options
+                Offer(option.key, option.name, option.price.minor)
+                for option in case.offered.options
+                if not case.offered.gift
             ),
             refund_allowed=case.offered.refund_allowed,
         )

@@ -1,6 +1,5 @@
 """A whole connectors process beside Kafka: real database, store, providers and OMS behind it."""
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg_pool import ConnectionPool
 
 from connectors.channels.catalogue import Providers
@@ -25,7 +23,7 @@ from connectors.register.migrate import upgrade
 from connectors.service import Archive, Service, Setup
 from connectors.vault import Vault
 from schemas.codec import Codec
-from schemas.commands import EvidenceRequest, OfferedCase, OfferedOption, OrderUpdate
+from schemas.commands import OfferedCase, OfferedOption
 from schemas.events import (
     CustomerConsent,
     CustomerContact,
@@ -33,22 +31,17 @@ from schemas.events import (
     ReceiptReceived,
     WriteBackReceived,
 )
-from schemas.facts import Decision, Money
+from schemas.facts import Money
 from schemas.registry import registry
-from schemas.words import Actor, Channel, EvidencePart, EvidencePath, Kind, Purpose, Resolution
+from schemas.words import Channel, EvidencePart, EvidencePath, Kind, Purpose
 from state.shelf import load
+from tests.connectors.around import ANN, SIGNING, US, Around, an_evidence_request, an_update
 from tests.connectors.builders import a_command
 from tests.world.listener import Listener
 from tests.world.s3 import S3
-from tests.world.simulators.process import Simulator
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
 
 pytestmark = pytest.mark.real
-US, ANN = "+441632960000", "+447400123456"
-SIGNING = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-
-
-_buckets = itertools.count(1)
 
 
 class World:
@@ -56,17 +49,9 @@ class World:
 
     def __init__(self, dsn: str, s3: S3, folder: Path) -> None:
         upgrade(dsn)
-        self.simulators = {
-            "twilio": Simulator("twilio", folder, "--calls-per-second", "0", pace=0.02),
-            "fcm": Simulator("fcm", folder),
-            "smtp": Simulator("smtp", folder),
-            "oms": Simulator("oms", folder),
-        }
-        for simulator in self.simulators.values():
-            simulator.start()
-        self.bucket = f"service-{next(_buckets)}"
-        s3.create_locked_bucket(self.bucket)
-        self.s3, self.product = s3, Listener(AUTH_TOKEN)
+        self.around = Around(s3, folder)
+        self.simulators = self.around.simulators
+        self.product = Listener(AUTH_TOKEN)
         self.product.__enter__()
         self.clock = SystemClock()
         self.pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=1, max_size=20, open=True)
@@ -83,11 +68,14 @@ class World:
             policy_of=load().by_key.__getitem__,
             links=Links(["secret"], self.product.url),
             oms=ReferenceOms(self.simulators["oms"].url, "oms-token", 5.0),
-            archive=Archive(Store(s3.client(), self.bucket), SIGNING),
+            archive=Archive(self.store(), SIGNING),
         )
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.service.run, args=(self.ended,))
         self.thread.start()
+
+    def store(self) -> Store:
+        return Store(self.around.s3.client(), self.around.bucket)
 
     def _providers(self) -> Providers:
         return Providers(
@@ -121,8 +109,7 @@ class World:
         self.ended.set()
         self.thread.join(60)
         self.product.__exit__()
-        for simulator in self.simulators.values():
-            simulator.stop()
+        self.around.stop()
         self.pool.close()
 
 
@@ -195,52 +182,16 @@ def test_one_exception_goes_out_on_every_channel_into_the_oms_and_into_the_evide
     assert mail["links"][0] == pushed["data"]["link"]
     world.simulators["twilio"].expect("recording", state="completed")
 
-    world.simulators["oms"].put(
-        "orders/A1", {"lines": [{"line_id": "l1", "ordered": 1, "quantity": 1, "unit_price_minor": 190}]}
-    )
-    decision = Decision(
-        decision_id="E1.d1",
-        case_id="E1",
-        version=1,
-        resolution=Resolution.REFUNDED,
-        refund_quantity=1,
-        actor=Actor.CUSTOMER,
-        policy="mid_pick_substitution@1",
-        decided_at=now,
-    )
-    update = OrderUpdate(
-        command_id="E1.d1",
-        order_id="A1",
-        case_id="E1",
-        customer_ref="ann",
-        store_id="s1",
-        line_id="l1",
-        expected_quantity=1,
-        decision=decision,
-        issued_at=now,
-    )
-    world.service.write_backs.file([update])
+    world.around.has_order()
+    world.service.write_backs.file([an_update(now)])
     world.eventually(lambda: [str(f.outcome) for f in world.told(WriteBackReceived)] == ["applied"])
 
-    parts = (EvidencePart.MANIFEST, EvidencePart.MESSAGES, EvidencePart.CALL_LOG, EvidencePart.RECORDING)
-    request = EvidenceRequest(
-        command_id="E1.d1.e",
-        order_id="A1",
-        conversation_id="A1~E1",
-        case_id="E1",
-        customer_ref="ann",
-        path=EvidencePath.VOICE,
-        parts=parts,
-        decision=decision,
-        commands=4,
-        policy="mid_pick_substitution@1",
-        issued_at=now,
-    )
-    world.service.evidence.file([request])
+    asked = an_evidence_request(now, EvidencePath.VOICE, EvidencePart.CALL_LOG, EvidencePart.RECORDING)
+    world.service.evidence.file([asked])
     world.eventually(lambda: len(world.told(EvidenceStored)) == 1)
     [stored] = world.told(EvidenceStored)
     assert stored.missing == ()
-    store = Store(world.s3.client(), world.bucket)
+    store = world.store()
     assert verify(store, [SIGNING.public_key()], "E1").holds
     recording = next(key for key in store.keys("evidence/") if key.startswith("evidence/30d/"))
     sealed = store.get(recording)

@@ -70,7 +70,9 @@ def test_an_address_is_stood_for_by_a_hash_that_only_the_vaults_key_can_make(
     assert hashed != Vault(pool, b"n" * 32, b"salt", StoppedClock()).address_hash(CANARY)
     for plain in (CANARY.encode(), b"saveline address\0" + CANARY.encode()):
         assert hashed != hashlib.sha256(plain).hexdigest()
-    vault.consent(CustomerConsent(customer_ref="c1", channels=(Channel.SMS,), opted_out=True, occurred_at=NOON))
+    vault.consent(
+        CustomerConsent(customer_ref="c1", channels=(Channel.SMS,), opted_out=True, occurred_at=NOON)
+    )
     with pool.connection() as connection:
         subjects = {row[0] for row in connection.execute("SELECT subject FROM opt_outs")}
     assert subjects == {"c1", hashed}

@@ -76,6 +76,29 @@ def test_a_confirmation_says_what_was_decided_and_the_new_total() -> None:
     assert "we deliver 1 x Oat 1 l, 1 x Soya 1 l instead. New total £24.10" in told
 
 
+def test_of_a_gift_neither_contents_nor_prices_stand_in_a_text() -> None:
+    soya = Replacement(sku="soya", name="Soya 1 l", pieces=2, unit_price=Money(180, "GBP"))
+    decision = Decision(
+        decision_id="E1.d1",
+        case_id="E1",
+        version=1,
+        resolution=Resolution.SUBSTITUTED,
+        chosen=(Chosen(option_id="o1", quantity=2, components=(soya,)),),
+        actor=Actor.CUSTOMER,
+        policy="p@1",
+        decided_at=NOON,
+    )
+    gift = replace(OAT, gift=True, letter="A", standing=decision, total=Money(2410, "GBP"))
+    for purpose in (Purpose.ASK, Purpose.CONFIRM, Purpose.DEFAULT, Purpose.WITHDRAWAL, Purpose.REPLY):
+        told = text(purpose=purpose, cases=(gift,))
+        for secret in ("Oat", "Soya", "£", "24.10"):
+            assert secret not in told
+    asked = text(cases=(gift,))
+    assert "part of a gift" in asked
+    assert "A0 = refund; (more on the page)." in asked
+    assert asked.endswith("https://x.test/c/A1")
+
+
 def test_another_language_has_its_own_words_and_its_own_way_with_numbers() -> None:
     asked = text(script="mid_pick_substitution@1/de-DE/1", locale="de-DE")
     assert "0 = Erstattung" in asked

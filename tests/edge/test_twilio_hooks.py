@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 import uvicorn
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
@@ -199,6 +200,14 @@ def test_stop_is_written_before_it_is_answered_and_binds_the_number(hooks: Hooks
     later = a_command("B2~E1.1", now=SystemClock().now(), customer_ref="c7")
     hooks.rig.claims.file([later])
     assert hooks.rig.claims.claim(Channel.SMS, 1, checks(quiet_exempt=True)) == []
+
+
+def test_a_key_that_a_text_never_showed_chooses_nothing(hooks: Hooks) -> None:
+    hooks.contacted(cases=(replace(OFFERED, gift=True),))
+    [fact] = hooks.text("1")
+    assert fact.answers == ()
+    refunded = hooks.text("0", sid="SM10")[-1]
+    assert [answer.key for answer in refunded.answers] == [0]
 
 
 def test_a_sentence_opts_out_as_well_and_is_told_apart(hooks: Hooks) -> None:

@@ -6,14 +6,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from confluent_kafka import Consumer, Producer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from connectors.clock import SystemClock
@@ -21,26 +19,22 @@ from connectors.evidence.store import Store
 from connectors.evidence.verify import verify
 from schemas.catalogue import Topic
 from schemas.codec import Codec
-from schemas.commands import EvidenceRequest, OrderUpdate
 from schemas.events import CustomerContact, EvidenceStored, ReceiptReceived, WriteBackReceived
-from schemas.facts import Decision
 from schemas.registry import LockedRegistry
-from schemas.words import Actor, EvidencePart, EvidencePath, Purpose, Resolution
+from schemas.words import EvidencePath, Purpose
 from streams.topics import wanted_topics
 from streams.topics_broker import apply
+from tests.connectors.around import ANN, SIGNING, US, Around, an_evidence_request, an_update
 from tests.connectors.builders import a_command
 from tests.streams.processes import ROOT
 from tests.streams.rig import until
 from tests.world.kafka import Kafka
 from tests.world.part import Part, answers, free_port
 from tests.world.s3 import S3
-from tests.world.simulators.process import Simulator
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
 CODEC = Codec(LockedRegistry())
-ANN, US = "+447400123456", "+441632960000"
-SIGNING = Ed25519PrivateKey.generate()
 
 
 class Running:
@@ -56,15 +50,8 @@ class Running:
         self.consumer.subscribe([Topic.CASE_EVENTS.value])
         self.facts: list[Any] = []
         self.asked = 0
-        self.simulators = {
-            "twilio": Simulator("twilio", folder, "--calls-per-second", "0", pace=0.02),
-            "fcm": Simulator("fcm", folder),
-            "oms": Simulator("oms", folder),
-        }
-        for simulator in self.simulators.values():
-            simulator.start()
-        self.bucket, self.s3 = f"process-{time.monotonic_ns()}", s3
-        s3.create_locked_bucket(self.bucket)
+        self.around = Around(s3, folder)
+        self.simulators = self.around.simulators
         key = folder / "evidence.pem"
         key.write_bytes(SIGNING.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         given = {
@@ -77,21 +64,23 @@ class Running:
             "VAULT_SALT": "salt",
             "VAULT_KEY": base64.b64encode(b"m" * 32).decode(),
             "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            # The last one signs, as everywhere.
+            "TWILIO_AUTH_TOKEN": f"older,{AUTH_TOKEN}",
             "TWILIO_BASE_URL": self.simulators["twilio"].url,
             "SMS_SENDER": US,
             "VOICE_SENDER": US,
             "FCM_BASE_URL": self.simulators["fcm"].url,
             "FCM_ACCOUNT_FILE": str(self.simulators["fcm"].folder / "service-account.json"),
             "SMTP_HOST": "127.0.0.1",
-            "SMTP_PORT": "9",
+            "SMTP_PORT": str(self.simulators["smtp"].port),
+            "SMTP_TLS": "false",
             "EMAIL_SENDER": "us@greengrocer.test",
             "OMS_URL": self.simulators["oms"].url,
             "OMS_TOKEN": "oms-token",
             "HTTP_PORT": str(self.port),
             "TEST_SWITCH": "true",
             "S3_ENDPOINT": s3.endpoint,
-            "EVIDENCE_BUCKET": self.bucket,
+            "EVIDENCE_BUCKET": self.around.bucket,
             "EVIDENCE_KEY_FILE": str(key),
         }
         self.environment = {f"SAVELINE_{name}": value for name, value in given.items()}
@@ -126,8 +115,7 @@ class Running:
     def close(self) -> None:
         self.consumer.close()
         self.part.stop(timeout_s=30)
-        for simulator in self.simulators.values():
-            simulator.stop()
+        self.around.stop()
 
 
 @pytest.fixture
@@ -159,48 +147,14 @@ def test_what_the_workers_ask_for_happens_in_the_world_and_comes_back_as_facts(r
         running.told(ReceiptReceived, len([f for f in running.facts if isinstance(f, ReceiptReceived)]) + 1)
     assert running.told(ReceiptReceived)[-1].state == "sent"
 
-    order = {"lines": [{"line_id": "l1", "ordered": 1, "quantity": 1, "unit_price_minor": 190}]}
-    running.simulators["oms"].put("orders/A1", order)
-    decision = Decision(
-        decision_id="E1.d1",
-        case_id="E1",
-        version=1,
-        resolution=Resolution.REFUNDED,
-        refund_quantity=1,
-        actor=Actor.CUSTOMER,
-        policy="mid_pick_substitution@1",
-        decided_at=now,
-    )
-    update = OrderUpdate(
-        command_id="E1.d1",
-        order_id="A1",
-        case_id="E1",
-        customer_ref="ann",
-        store_id="s1",
-        line_id="l1",
-        expected_quantity=1,
-        decision=decision,
-        issued_at=now,
-    )
-    running.sends(Topic.UPDATES, update, "A1")
+    running.around.has_order()
+    running.sends(Topic.UPDATES, an_update(now), "A1")
     assert running.told(WriteBackReceived)[0].outcome == "applied"
 
-    request = EvidenceRequest(
-        command_id="E1.d1.e",
-        order_id="A1",
-        conversation_id="A1~E1",
-        case_id="E1",
-        customer_ref="ann",
-        path=EvidencePath.DIGITAL,
-        parts=(EvidencePart.MANIFEST, EvidencePart.MESSAGES),
-        decision=decision,
-        commands=1,
-        policy="mid_pick_substitution@1",
-        issued_at=now + timedelta(seconds=1),
-    )
-    running.sends(Topic.EVIDENCE_REQUESTS, request, "A1")
+    running.sends(Topic.EVIDENCE_REQUESTS, an_evidence_request(now, EvidencePath.DIGITAL), "A1")
     assert running.told(EvidenceStored)[0].missing == ()
-    assert verify(Store(running.s3.client(), running.bucket), [SIGNING.public_key()], "E1").holds
+    store = Store(running.around.s3.client(), running.around.bucket)
+    assert verify(store, [SIGNING.public_key()], "E1").holds
 
 
 def test_it_says_how_it_is_and_can_be_killed_where_a_test_wants_it(running: Running) -> None:
