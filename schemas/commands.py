@@ -22,6 +22,23 @@ from schemas.words import (
 )
 
 
+class Spoken(Value, frozen=True, kw_only=True):
+    """What a call needs to speak about an option.
+
+    `totals_minor` are the order's new totals for 1, 2, ... pieces with the rest refunded; empty where they do not go
+    by the piece. Allergens None: unknown.
+    """
+
+    brand: str = ""
+    size: str = ""
+    allergens: tuple[str, ...] | None = None
+    unit_price_minor: int = 0
+    own_choice: bool = False
+    totals_minor: tuple[int, ...] = ()
+    skus: tuple[str, ...] = ()
+    reserved_until_at: datetime | None = None
+
+
 class OfferedOption(Value, frozen=True, kw_only=True):
     """An option as it is shown: `key` is what is pressed; `total` is the whole order's new total."""
 
@@ -36,6 +53,7 @@ class OfferedOption(Value, frozen=True, kw_only=True):
     less_content: bool = False
     while_stocks_last: bool = False
     ranked_because: str = ""
+    spoken: Spoken | None = None
 
 
 class RefusedOption(Value, frozen=True, kw_only=True):
@@ -49,7 +67,7 @@ class OfferedCase(Value, frozen=True, kw_only=True):
     """One case inside a message or call; `letter` is empty when it is the only one.
 
     `gift` marks what only the buyer may hear: nobody else who answers is told contents or prices.
-    `total` is the order's, with all that was decided.
+    `total` is the order's, with all that was decided; `refund_total` what it would be with this line refunded.
     """
 
     case_id: str
@@ -65,6 +83,7 @@ class OfferedCase(Value, frozen=True, kw_only=True):
     standing: Decision | None = None
     gift: bool = False
     total: Money | None = None
+    refund_total: Money | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):

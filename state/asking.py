@@ -53,13 +53,13 @@ def update(turn: Turn, purpose: Purpose = Purpose.UPDATE) -> None:
     ask(turn, Planned(step.name, channels, 0, step.opens_at, step.due_at), purpose)
 
 
-def questions(turn: Turn) -> tuple[list[Case], tuple[OfferedCase, ...]]:
+def questions(turn: Turn, *, spoken: bool = False) -> tuple[list[Case], tuple[OfferedCase, ...]]:
     """What can be asked now, worst deadline first; a case whose last option is gone is asked nothing."""
     letter_all(turn)
     asked: list[Case] = []
     offers: list[OfferedCase] = []
     for case in waiting_cases(turn.conversation):
-        offered = offer(turn, case)
+        offered = offer(turn, case, spoken=spoken)
         if offered.options:
             asked.append(case)
             offers.append(offered)

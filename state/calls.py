@@ -27,7 +27,7 @@ def dial(turn: Turn) -> None:
         return
     if opens_at(policy, waiting[0].exception, conversation.facts, turn.now) > turn.now:
         return
-    waiting, offers = questions(turn)
+    waiting, offers = questions(turn, spoken=True)
     if not waiting:
         return
     conversation.calls += 1

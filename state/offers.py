@@ -5,7 +5,7 @@ from operator import attrgetter
 import msgspec
 from msgspec.structs import replace
 
-from schemas.commands import OfferedCase, OfferedOption, RefusedOption
+from schemas.commands import OfferedCase, OfferedOption, RefusedOption, Spoken
 from schemas.events import ResponseReceived
 from schemas.facts import Chosen, Content, Money, Option
 from schemas.words import Channel, Group, OptionKind, Purpose, Responder, Signal
@@ -15,6 +15,11 @@ from state.pricing import content_of
 from state.ranking import Rank, rank
 from state.turn import NEWS_VALID, Turn
 
+# How many options a call may go through, and for how many pieces it knows each total.
+_SPOKEN_MAX = 9
+_PIECES_MAX = 24
+# A unit price is told by the kilogram and the litre.
+_BIG_UNITS = {"g": ("kg", 1000), "ml": ("l", 1000)}
 OPT_OUTS = frozenset({Signal.OPT_OUT_KEYWORD, Signal.OPT_OUT_SENTENCE})
 
 
@@ -93,10 +98,13 @@ def barred(turn: Turn, case: Case, chosen: tuple[Chosen, ...]) -> tuple[str, ...
     return tuple(reasons)
 
 
-def offer(turn: Turn, case: Case) -> OfferedCase:
-    """What is shown for a case, best first, each option under its own key. A closed one has no choice left."""
+def offer(turn: Turn, case: Case, *, spoken: bool = False) -> OfferedCase:
+    """What is shown for a case, best first, each option under its own key. A closed one has no choice left.
+
+    A call is given more, since it can go on when nobody wants the first ones, and what it needs to speak about them.
+    """
     candidates, refused = admissible(turn, case) if not case.is_closed else ([], ())
-    shown = candidates[: turn.policy_of(case).options.shown_max]
+    shown = candidates[: _SPOKEN_MAX if spoken else turn.policy_of(case).options.shown_max]
     if not case.is_closed:
         case.offered = tuple([candidate.option.option_id for candidate in shown])
         case.keys = (*case.keys, *[option_id for option_id in case.offered if option_id not in case.keys])
@@ -110,14 +118,23 @@ def offer(turn: Turn, case: Case) -> OfferedCase:
         decision_version=case.version,
         line_name=line.name if line is not None else "",
         quantity_short=case.quantity_short,
-        options=tuple([_shown(turn, case, candidate, delta_minor) for candidate in shown]),
+        options=tuple([_shown(turn, case, candidate, delta_minor, spoken=spoken) for candidate in shown]),
         more=len(candidates) - len(shown),
         refused=refused,
         refund_allowed=exception.refund_allowed and not case.is_closed,
         standing=case.decision,
         gift=_is_for_the_buyer_alone(turn, case),
         total=Money(exception.order_total.minor + turn.order_delta_minor(), exception.order_total.currency),
+        refund_total=_refund_total(case, delta_minor) if spoken else None,
     )
+
+
+def _refund_total(case: Case, delta_minor: int) -> Money | None:
+    """The order's total with all missing pieces of this line off it; None where there is no line."""
+    line, total = case.exception.line, case.exception.order_total
+    if line is None:
+        return None
+    return Money(total.minor + delta_minor - case.quantity_short * line.unit_price.minor, total.currency)
 
 
 def _is_for_the_buyer_alone(turn: Turn, case: Case) -> bool:
@@ -126,7 +143,9 @@ def _is_for_the_buyer_alone(turn: Turn, case: Case) -> bool:
     return turn.conversation.facts.recipient_differs and (line is None or Group.GIFT in line.groups)
 
 
-def _shown(turn: Turn, case: Case, candidate: Candidate, delta_minor: int) -> OfferedOption:
+def _shown(
+    turn: Turn, case: Case, candidate: Candidate, delta_minor: int, *, spoken: bool
+) -> OfferedOption:
     option, verdict = candidate.option, candidate.verdict
     exception = case.exception
     currency = exception.order_total.currency
@@ -144,7 +163,63 @@ def _shown(turn: Turn, case: Case, candidate: Candidate, delta_minor: int) -> Of
         less_content=candidate.rank.other_size and _holds_less(turn, case, candidate.content),
         while_stocks_last=option.kind is OptionKind.SUBSTITUTE and option.reserved_until_at is None,
         ranked_because=candidate.rank.why,
+        spoken=_spoken(turn, case, candidate, delta_minor) if spoken else None,
     )
+
+
+def _spoken(turn: Turn, case: Case, candidate: Candidate, delta_minor: int) -> Spoken:
+    option, content = candidate.option, candidate.content
+    brands = list(dict.fromkeys([component.brand for component in option.components if component.brand]))
+    known = option.components and all(c.attributes.allergens_known for c in option.components)
+    harmful = {allergen for c in option.components for allergen in c.attributes.allergens}
+    whole = len(option.components) == 1 and option.components[0].quantity_default == case.quantity_short
+    return Spoken(
+        brand=brands[0] if len(brands) == 1 else "",
+        size=_size(option.components[0].content if whole else content),
+        allergens=tuple(sorted(harmful)) if known else None,
+        unit_price_minor=_unit_price_minor(candidate.verdict.cost_minor, content),
+        own_choice=candidate.is_own_choice,
+        totals_minor=_totals_minor(turn, case, option, delta_minor),
+        skus=tuple([component.sku for component in option.components]),
+        reserved_until_at=option.reserved_until_at,
+    )
+
+
+def _size(content: Content | None) -> str:
+    """As it is spoken: 400 g, 1.5 l, 6 pieces."""
+    if content is None:
+        return ""
+    unit, divisor = _BIG_UNITS.get(content.unit, ("", 0))
+    if divisor and content.amount >= divisor:
+        return f"{content.amount / divisor:f}".rstrip("0").rstrip(".") + f" {unit}"
+    amount = f"{content.amount:f}".rstrip("0").rstrip(".") if content.amount % 1 else f"{content.amount:.0f}"
+    if content.unit == "piece":
+        return "" if content.amount == 1 else f"{amount} pieces"
+    return f"{amount} {content.unit}"
+
+
+def _unit_price_minor(cost_minor: int, content: Content | None) -> int:
+    """By the kilogram, the litre or the piece; 0 where it is not known."""
+    if content is None or not content.amount:
+        return 0
+    _, divisor = _BIG_UNITS.get(content.unit, ("", 1))
+    return round(cost_minor * divisor / content.amount)
+
+
+def _totals_minor(turn: Turn, case: Case, option: Option, delta_minor: int) -> tuple[int, ...]:
+    """The order's total for each number of pieces, the rest refunded; none where one of them may not be had."""
+    line, short = case.exception.line, case.quantity_short
+    if line is None or not 1 <= short <= _PIECES_MAX:
+        return ()
+    before_minor = case.exception.order_total.minor + delta_minor - short * line.unit_price.minor
+    totals = []
+    for units in range(1, short + 1):
+        verdict = judge(option, question(turn, case, units))
+        if verdict.reasons:
+            return ()
+        ours_minor = verdict.dearer_minor if verdict.pricing is Pricing.OLD_PRICE else 0
+        totals.append(before_minor + verdict.cost_minor - ours_minor)
+    return tuple(totals)
 
 
 def _holds_less(turn: Turn, case: Case, content: Content | None) -> bool:
