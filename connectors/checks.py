@@ -62,9 +62,9 @@ class Checks:
         address = self._addresses(command.customer_ref, command.channel)
         if address is None:
             return Suppress("no_address")
-        if _switched_off(connection, command):
+        if switched_off(connection, command):
             return Suppress("kill_switch")
-        if command.purpose not in _AFTER_OPT_OUT and _opted_out(connection, command, address.hashed):
+        if command.purpose not in _AFTER_OPT_OUT and opted_out(connection, command, address.hashed):
             return Suppress("opted_out")
         zone = address.zones[0] if address.zones else "UTC"
         if command.purpose in REPLIES:
@@ -78,7 +78,8 @@ class Checks:
         return Go(address.to, address.hashed, zone)
 
 
-def _switched_off(connection: Connection, command: ChannelCommand) -> bool:
+def switched_off(connection: Connection, command: ChannelCommand) -> bool:
+    """Whether a kill switch holds the channel, the store or one of the kinds."""
     named: Mapping[str, list[str]] = {
         "channel": [command.channel],
         "store": [command.store_id],
@@ -91,7 +92,8 @@ def _switched_off(connection: Connection, command: ChannelCommand) -> bool:
     return row is not None
 
 
-def _opted_out(connection: Connection, command: ChannelCommand, hashed: str) -> bool:
+def opted_out(connection: Connection, command: ChannelCommand, hashed: str) -> bool:
+    """Whether this customer, or this number in whoever's account, wants no texts or calls."""
     if command.channel not in _CONTACTS:
         return False
     row = connection.execute(

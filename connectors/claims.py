@@ -7,6 +7,7 @@ import msgspec
 from psycopg import errors
 from psycopg_pool import ConnectionPool
 
+from connectors.call_reports import NOT_TOLD, told_of
 from connectors.claim_states import ClaimState, Move, move
 from connectors.clock import Clock
 from connectors.outbox import Connection, Outbox
@@ -259,6 +260,10 @@ class Claims:
                 [provider_id, final, command_id],
             )
             if state is not ReceiptState.SENT:
+                told = told_of(connection, command_id) if state is ReceiptState.COMPLETED else NOT_TOLD
+                if told.screened:
+                    # A screener took it, and nobody was ever put through.
+                    state = ReceiptState.SCREENED
                 fact = ReceiptReceived(
                     event_id=f"{command_id}.{state}.s{sequence}",
                     order_id=order_id,
@@ -268,6 +273,8 @@ class Claims:
                     reason=reason,
                     sequence=sequence,
                     provider_id=provider_id,
+                    recorded=told.recorded,
+                    recording_refused=told.recording_refused,
                     occurred_at=now,
                 )
                 self.outbox.put(connection, [fact])

@@ -51,16 +51,22 @@ class Vault:
             ).fetchone()
             return row is not None
 
-    def consent(self, consent: CustomerConsent) -> None:
-        """Store an opt-out or a renewal; the newest counts. An opt-out binds the number across accounts."""
-        with self._pool.connection() as connection:
-            for channel in consent.channels:
-                _newest(connection, "consents", "customer_ref", consent.customer_ref, channel, consent)
-                for subject in (
-                    consent.customer_ref,
-                    *self._number_hashes(connection, consent.customer_ref, channel),
-                ):
-                    _newest(connection, "opt_outs", "subject", subject, channel, consent)
+    def consent(self, consent: CustomerConsent, connection: Connection | None = None) -> None:
+        """Store an opt-out or a renewal; the newest counts. An opt-out binds the number across accounts.
+
+        With a connection it is part of the caller's transaction.
+        """
+        if connection is None:
+            with self._pool.connection() as own:
+                self.consent(consent, own)
+            return
+        for channel in consent.channels:
+            _newest(connection, "consents", "customer_ref", consent.customer_ref, channel, consent)
+            for subject in (
+                consent.customer_ref,
+                *self._number_hashes(connection, consent.customer_ref, channel),
+            ):
+                _newest(connection, "opt_outs", "subject", subject, channel, consent)
 
     def contact(self, customer_ref: str) -> CustomerContact | None:
         """The contact record; None for an unknown or an erased customer."""

@@ -143,9 +143,7 @@ def _is_for_the_buyer_alone(turn: Turn, case: Case) -> bool:
     return turn.conversation.facts.recipient_differs and (line is None or Group.GIFT in line.groups)
 
 
-def _shown(
-    turn: Turn, case: Case, candidate: Candidate, delta_minor: int, *, spoken: bool
-) -> OfferedOption:
+def _shown(turn: Turn, case: Case, candidate: Candidate, delta_minor: int, *, spoken: bool) -> OfferedOption:
     option, verdict = candidate.option, candidate.verdict
     exception = case.exception
     currency = exception.order_total.currency

@@ -3,11 +3,12 @@
 import sys
 import uuid
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from psycopg_pool import ConnectionPool, PoolTimeout
-from pydantic import AfterValidator, SecretBytes, SecretStr, ValidationError
+from pydantic import AfterValidator, PositiveFloat, SecretBytes, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,14 +19,21 @@ from connectors.claims import Claims
 from connectors.clock import SystemClock
 from connectors.edge.app import Edge
 from connectors.edge.facts import KafkaFacts
+from connectors.edge.signed import Signed
 from connectors.edge.texts import Texts
 from connectors.edge.tokens import Links
 from connectors.edge.twilio import TwilioHooks
+from connectors.edge.voice import Manner, VoiceHooks
 from connectors.outbox import Connection, Outbox
 from connectors.vault import Vault
+from connectors.voice.calls import Calls, House
+from connectors.voice.gather import FASTEST_MS_PER_CHAR
+from connectors.voice.provider import CallsInProgress
 from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
+from state import shelf
+from state.shelf import SHIPPED
 from streams.connector_settings import key_of_32_bytes, several_secrets
 
 _READY_S = 1.0
@@ -47,9 +55,18 @@ class EdgeSettings(BaseSettings):
     twilio_auth_token: _Secrets
     vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
     vault_salt: SecretStr
+    retailer: str
+    """As whom a call introduces itself."""
+    policies: Path = SHIPPED
+    twilio_base_url: str = ""
+    provider_timeout_s: float = 10.0
+    voice_ms_per_char: PositiveFloat = FASTEST_MS_PER_CHAR
+    """No voice reads faster; only a simulator's may."""
     http_host: str = "127.0.0.1"
     http_port: int = 8082
     connections_max: int = 20
+    database_wait_s: float = 4.0
+    """For how long a request waits for a connection: a provider waits some seconds more."""
 
 
 # Nothing is passed: every field comes from the environment, which the type checker cannot see.
@@ -77,7 +94,11 @@ def edge() -> int:
 def application(settings: EdgeSettings) -> Starlette:
     codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
     pool: ConnectionPool[Connection] = ConnectionPool(
-        settings.pg_dsn.get_secret_value(), min_size=1, max_size=settings.connections_max, open=True
+        settings.pg_dsn.get_secret_value(),
+        min_size=1,
+        max_size=settings.connections_max,
+        timeout=settings.database_wait_s,
+        open=True,
     )
     vault = Vault(
         pool, settings.vault_key.get_secret_value(), settings.vault_salt.get_secret_value().encode(), clock
@@ -98,13 +119,29 @@ def application(settings: EdgeSettings) -> Starlette:
         new_id=lambda: uuid.uuid4().hex,
         zone_of=zone_of,
     ).app()
-    hooks = TwilioHooks(
-        Claims(pool, outbox, clock, f"edge/{uuid.uuid4().hex}"),
-        Texts(pool, outbox, clock, vault, zone_of),
-        _split(settings.twilio_auth_token),
-        settings.public_url,
+    claims = Claims(pool, outbox, clock, f"edge/{uuid.uuid4().hex}")
+    tokens = _split(settings.twilio_auth_token)
+    signed = Signed(tokens, settings.public_url)
+    calls = Calls(
+        House(retailer=settings.retailer),
+        pool=pool,
+        outbox=outbox,
+        claims=claims,
+        clock=clock,
+        vault=vault,
+        policy_of=shelf.load(settings.policies).by_key.get,
     )
-    pages.router.routes.extend([*hooks.routes(), *_platform(pool)])
+    voice = VoiceHooks(
+        calls,
+        claims,
+        clock,
+        signed,
+        CallsInProgress(tokens[-1], settings.twilio_base_url, settings.provider_timeout_s),
+        Manner(ms_per_char=settings.voice_ms_per_char),
+    )
+    texts = Texts(pool, outbox, clock, vault, zone_of)
+    hooks = TwilioHooks(claims, texts, signed, calls.hung_up)
+    pages.router.routes.extend([*hooks.routes(), *voice.routes(), *_platform(pool)])
     return pages
 
 

@@ -40,10 +40,13 @@ class Voice:
                 to=parcel.to,
                 from_=self._sender,
                 url=f"{self._public_url}/twilio/voice/{segment}",
+                # Whoever could not be asked there says where the call stands.
+                fallback_url=f"{self._public_url}/twilio/voice/{segment}",
                 status_callback=f"{self._public_url}/twilio/status/{segment}",
                 status_callback_event=["initiated", "ringing", "answered", "completed"],
                 timeout=self._ring_s,
-                machine_detection="Enable",
+                # A message is left after the tone.
+                machine_detection="DetectMessageEnd",
                 async_amd="true",
                 async_amd_status_callback=f"{self._public_url}/twilio/voice/{segment}/amd",
             )

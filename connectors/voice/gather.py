@@ -58,19 +58,24 @@ def detected(parameters: Mapping[str, str]) -> Detected:
     return Detected("fax" if answered_by == "fax" else "unknown")
 
 
-def interrupted(say: Say, elapsed_ms: int, ms_per_char: int = FASTEST_MS_PER_CHAR) -> Interruption | None:
+def interrupted(say: Say, elapsed_ms: int, ms_per_char: float = FASTEST_MS_PER_CHAR) -> Interruption | None:
     """How much of our words can have been spoken when an answer came, if not all: this transport does not say.
 
     `elapsed_ms` is from our answer to the next request. Given to the dialogue before what was heard, it keeps a yes
     that came before the total from being taken for one.
     """
-    chars = max(0, elapsed_ms) // ms_per_char
+    chars = int(max(0, elapsed_ms) / ms_per_char)
     return Interruption(say.text[:chars]) if chars < len(say.text) else None
 
 
 def rendered(say: Say, to: Addresses, language: str) -> str:
     """The TwiML of a turn: speak and listen, or speak and end. Nothing personal stands in an attribute."""
     response = ET.Element("Response")
+    # The announcement was heard in the turn before.
+    if say.record == "start":
+        ET.SubElement(ET.SubElement(response, "Start"), "Recording", channels="dual")
+    elif say.record == "stop":
+        ET.SubElement(ET.SubElement(response, "Stop"), "Recording")
     if say.ending == "hang_up":
         _speak(response, say.text, language)
         ET.SubElement(response, "Hangup")
@@ -111,6 +116,15 @@ def _speak(parent: ET.Element, text: str, language: str) -> None:
 def _clean(text: str) -> str:
     """Without what XML cannot carry."""
     return _NOT_XML.sub("", text)
+
+
+def patience(again_url: str, words: str, language: str) -> str:
+    """The TwiML while we cannot answer yet: a word, a moment, and the same question once more."""
+    response = ET.Element("Response")
+    _speak(response, words, language)
+    ET.SubElement(response, "Pause", length="2")
+    ET.SubElement(response, "Redirect", method="POST").text = again_url
+    return '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(response, encoding="unicode")
 
 
 def connected(to: Addresses, language: str, hints: tuple[str, ...] = ()) -> str:

@@ -93,9 +93,12 @@ def _hear(turn: Turn, heard: AnyHeard) -> None:
 
 
 def _detected(turn: Turn, what: str) -> None:
-    """Asynchronous detection may come late: once somebody has answered like a person, they are one."""
+    """Asynchronous detection may come late: once somebody has answered like a person, they are one.
+
+    Silence, or what made no sense, is no such answer.
+    """
     waiting = (Stage.DIALLED, Stage.PERSON, Stage.SCREENED, Stage.CODE)
-    early = turn.session.stage in waiting and not turn.session.turns
+    early = turn.session.stage in waiting and turn.session.turns == turn.session.failures
     if what == "machine" and early:
         persons.machine(turn)
     elif what == "fax" and early:
@@ -145,6 +148,9 @@ def _common(turn: Turn, text: str, reading: Reading) -> bool:
         coping.hand_over(turn, "asked")
     elif reading.intent == "call_later" and sure:
         coping.later(turn, text)
+    elif reading.intent == "question" and turn.session.stage is Stage.SCREENED:
+        # "Hello?" or "who is this?" is somebody who was put through, and they are greeted.
+        return False
     elif reading.intent == "question" and coping.knows_them(turn.session) and seeks(text, locale):
         # "Have you got anything cheaper" asks for an offer, and not for a figure.
         return False

@@ -16,6 +16,7 @@ from twilio.request_validator import RequestValidator
 from connectors.channels.catalogue import OPEN, Providers
 from connectors.channels.parcel import Accepted
 from connectors.clock import SystemClock
+from connectors.edge.signed import Signed
 from connectors.edge.texts import SEALED_AS, Texts
 from connectors.edge.twilio import TwilioHooks
 from connectors.outbox import Outbox
@@ -49,7 +50,7 @@ class Hooks:
         )
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        hooks = TwilioHooks(self.rig.claims, texts, ["older", AUTH_TOKEN], self.url)
+        hooks = TwilioHooks(self.rig.claims, texts, Signed(["older", AUTH_TOKEN], self.url))
         application = Starlette(routes=hooks.routes())
         self.server = uvicorn.Server(
             uvicorn.Config(application, host="127.0.0.1", port=port, log_level="warning")
@@ -145,16 +146,13 @@ def test_a_second_acceptance_is_not_counted(hooks: Hooks) -> None:
     assert hooks.rig.told(COMMAND) == ["sent"]
 
 
-def test_a_calls_reports_keep_their_numbers_and_a_machine_is_a_voicemail(hooks: Hooks) -> None:
+def test_a_calls_reports_keep_their_numbers(hooks: Hooks) -> None:
     hooks.contacted(Channel.VOICE)
     for number, status in enumerate(("initiated", "ringing", "in-progress")):
         hooks.post(STATUS, {"CallSid": "SM1", "CallStatus": status, "SequenceNumber": str(number)})
-    amd = f"/twilio/voice/{urllib.parse.quote(COMMAND, safe='')}/amd"
-    hooks.post(amd, {"CallSid": "SM1", "AnsweredBy": "unknown"})
-    hooks.post(amd, {"CallSid": "SM1", "AnsweredBy": "machine_start"})
     hooks.post(STATUS, {"CallSid": "SM1", "CallStatus": "completed", "SequenceNumber": "3"})
     told = [(str(receipt.state), receipt.sequence) for receipt in hooks.rig.receipts(COMMAND)]
-    assert told == [("sent", 0), ("ringing", 2), ("answered", 3), ("voicemail", 3), ("completed", 4)]
+    assert told == [("sent", 0), ("ringing", 2), ("answered", 3), ("completed", 4)]
 
 
 # Texts

@@ -27,6 +27,7 @@ def url(dsn: str, tmp_path: Path) -> Iterator[str]:
     given = {
         "PG_DSN": dsn,
         "PUBLIC_URL": url,
+        "RETAILER": "Greengrocer",
         "LINK_SECRETS": "one,two",
         "APP_SECRETS": "app",
         "VAULT_SALT": "s",

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from connectors.register.migrate import upgrade
+from connectors.voice.gather import FASTEST_MS_PER_CHAR
 from state import shelf
 from streams.topics import wanted_topics
 from streams.topics_broker import apply
@@ -84,7 +85,7 @@ class Stack:
         self.folder = folder.resolve()
         self._lock = self._claimed()
         self._told = told
-        self._partitions = partitions
+        self._partitions, self._pace = partitions, pace
         self._given = {
             name.removeprefix("SAVELINE_"): value
             for name, value in os.environ.items()
@@ -288,6 +289,8 @@ class Stack:
             "PROVIDER_TIMEOUT_S": "3",
             "SESSION_TIMEOUT_S": "6",
             "TEST_SWITCH": "true",
+            # Our callers' ears are as fast as their mouths.
+            "VOICE_MS_PER_CHAR": str(FASTEST_MS_PER_CHAR * self._pace),
         }
         if self._policies is not None:
             ours["POLICIES"] = str(self._policies)

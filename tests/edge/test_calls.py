@@ -1,0 +1,186 @@
+"""Calls that really go through: scripted callers over HTTP, the edge, Postgres, and what `decide` makes of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.events import CustomerConsent
+from schemas.words import Channel, Resolution, Responder, Signal
+from tests.builders import a_line, a_second, an_exception, an_option, pounds
+from tests.edge.telephone import YES, Telephone
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
+
+
+@pytest.fixture
+def phone(dsn: str, tmp_path: Path) -> Iterator[Telephone]:
+    phone = Telephone(dsn, tmp_path)
+    yield phone
+    phone.close()
+
+
+def test_a_caller_approves_with_keys_alone(phone: Telephone) -> None:
+    phone.talk(
+        {"hears": "Am I speaking", "keys": "1"},
+        {"hears": "press the number", "keys": "1"},
+        {"hears": "your new total is", "keys": "1"},
+        exceptions=[an_exception()],
+    )
+    decision = phone.world.expect_decision(Resolution.SUBSTITUTED, channel=Channel.VOICE)
+    assert "your new total is £60.00" in decision.readback
+    assert phone.said[-1].startswith("Noted, thank you. That is all.")
+    phone.without_errors()
+
+
+def test_a_caller_chooses_another_by_speech_that_was_recognised_badly(phone: Telephone) -> None:
+    phone.talk(
+        YES,
+        {"hears": "press the number", "say": "erm the hill side sour dough please", "confidence": 0.61},
+        {"hears": "your new total is", "say": "yes please"},
+        exceptions=[an_exception()],
+    )
+    decision = phone.world.expect_decision(Resolution.ALTERNATIVE)
+    assert [part.option_id for part in decision.chosen] == ["hillside"]
+    [response] = phone.responses
+    assert response.spoken
+    assert phone.heard_of(response) == "yes please"
+
+
+def test_a_refund_is_read_back_with_the_total_that_is_left(phone: Telephone) -> None:
+    phone.talk(
+        YES,
+        {"hears": "press the number", "say": "just refund me"},
+        {"hears": "new total is £58.00", "say": "yes"},
+        exceptions=[an_exception()],
+    )
+    phone.world.expect_decision(Resolution.REFUNDED)
+
+
+def test_fewer_pieces_are_taken_and_the_rest_is_refunded_at_the_exact_total(phone: Telephone) -> None:
+    line = a_line(quantity_ordered=3, unit_price=pounds(200))
+    options = (an_option(quantity_default=3, unit_price=pounds(150)),)
+    phone.talk(
+        YES,
+        {"hears": "Shall I take it", "say": "just two of them"},
+        {"hears": "new total is £57.00", "say": "yes"},
+        exceptions=[an_exception(line=line, options=options)],
+    )
+    decision = phone.world.expect_decision(Resolution.SUBSTITUTED)
+    assert (decision.chosen[0].quantity, decision.refund_quantity) == (2, 1)
+    assert (decision.price_before, decision.price_after) == (pounds(600), pounds(300))
+
+
+def test_one_call_settles_every_open_line_of_the_order(phone: Telephone) -> None:
+    phone.talk(
+        YES,
+        {"hears": "Oakmill.*press the number", "keys": "2"},
+        {"hears": "So that is.*press 1", "keys": "1"},
+        {"hears": "Shall I take it", "say": "refund please"},
+        {"hears": "So I take", "say": "yes"},
+        exceptions=[an_exception(), a_second()],
+    )
+    phone.world.expect_decision(Resolution.ALTERNATIVE, "x1")
+    phone.world.expect_decision(Resolution.REFUNDED, "x2")
+
+
+def test_who_hangs_up_in_the_middle_of_a_readback_has_decided_nothing(phone: Telephone) -> None:
+    phone.talk(
+        YES,
+        {"hears": "press the number", "keys": "1"},
+        {"hears": "your new total is", "hangup": True},
+        exceptions=[an_exception()],
+    )
+    phone.world.expect_open()
+    assert phone.responses == []
+    phone.without_errors()
+
+
+def test_a_voicemail_is_left_a_callback_without_a_word_of_the_basket(phone: Telephone) -> None:
+    phone.talk(exceptions=[an_exception()], picks_up="voicemail")
+    assert "look at our message or app, or call us back" in phone.said[-1]
+    assert not any("Oakmill" in text for text in phone.said)
+    assert "voicemail" in phone.told(phone.world.expect_call().command_id)
+    phone.world.expect_open()
+    phone.without_errors()
+
+
+def test_a_screener_is_told_who_calls_and_counts_as_no_answer_if_it_never_connects(phone: Telephone) -> None:
+    phone.talk(exceptions=[an_exception()], picks_up="screener")
+    assert any("an automated assistant, with a question about today's order" in text for text in phone.said)
+    assert not any("Oakmill" in text for text in phone.said)
+    assert phone.told(phone.world.expect_call().command_id)[-1] == "screened"
+    assert phone.world.record().next_call_at is not None
+
+
+def test_a_screener_that_connects_is_followed_by_the_whole_call(phone: Telephone) -> None:
+    phone.talk(
+        {"hears": "Am I speaking", "keys": "1"},
+        {"hears": "press the number", "keys": "1"},
+        {"hears": "your new total is", "keys": "1"},
+        exceptions=[an_exception()],
+        picks_up="screener",
+        accepts="question about today's order",
+    )
+    phone.world.expect_decision(Resolution.SUBSTITUTED)
+
+
+def test_stop_is_written_before_it_is_answered_and_ends_the_call(phone: Telephone) -> None:
+    phone.talk(
+        YES, {"hears": "press the number", "say": "stop calling me please"}, exceptions=[an_exception()]
+    )
+    [response] = phone.responses
+    assert response.signal is Signal.OPT_OUT_SENTENCE
+    assert [fact.opted_out for fact in phone.facts if isinstance(fact, CustomerConsent)] == [True]
+    assert "We will not call or text you" in phone.said[-1]
+    assert set(phone.vault.facts("customer-1").opted_out) == {Channel.SMS, Channel.VOICE}
+
+
+def test_somebody_else_hears_nothing_of_the_order_and_is_never_called_again(phone: Telephone) -> None:
+    phone.talk(
+        {"hears": "Am I speaking", "say": "no sorry you have the wrong number"},
+        {"hears": "wrong number", "keys": "1"},
+        exceptions=[an_exception()],
+    )
+    assert not any("Oakmill" in text for text in phone.said)
+    [response] = phone.responses
+    assert (response.signal, response.responder) == (Signal.WRONG_NUMBER, Responder.STRANGER)
+    assert set(phone.vault.facts("customer-1").opted_out) == {Channel.SMS, Channel.VOICE}
+
+
+def test_who_wants_a_person_and_nobody_is_free_gets_a_task_and_a_link(phone: Telephone) -> None:
+    phone.talk(YES, {"hears": "press the number", "keys": "9"}, exceptions=[an_exception()])
+    assert [response.signal for response in phone.responses] == [Signal.PERSON_WANTED, Signal.HELP]
+    assert "Oakmill Sourdough 400 g: open; offered" in phone.heard_of(phone.responses[0])
+    assert phone.world.sent(Channel.PERSON)
+
+
+def test_silence_ends_in_a_message_and_no_decision(phone: Telephone) -> None:
+    phone.talk(exceptions=[an_exception()])
+    assert "I cannot hear you" in phone.said[-1]
+    phone.world.expect_open()
+
+
+def test_a_yes_before_the_total_was_spoken_decides_nothing(dsn: str, tmp_path: Path) -> None:
+    # Of this voice nothing can have been heard when the answer comes.
+    phone = Telephone(dsn, tmp_path, ms_per_char=10_000)
+    phone.talk(
+        YES,
+        {"hears": "press the number", "keys": "1"},
+        {"hears": "your new total is", "say": "yes", "interrupts": True},
+        {"hears": "your new total is", "hangup": True},
+        exceptions=[an_exception()],
+    )
+    assert phone.responses == []
+    phone.world.expect_open()
+    phone.close()
+
+
+def test_a_decision_that_came_meanwhile_is_told_and_not_asked_again(phone: Telephone) -> None:
+    command = phone.asked_to_call(an_exception())
+    # Its sender was frozen before its socket, and thaws only now.
+    phone.rings(command, first=lambda: phone.meanwhile(lambda world: world.taps("corner")))
+    phone.over(command.command_id)
+    assert "Nothing about your order needs an answer right now" in phone.said[-1]
+    assert not any("Oakmill" in text for text in phone.said)
+    assert phone.responses == []
