@@ -6,22 +6,24 @@ from typing import Protocol
 
 import msgspec
 
+from connectors.blocks import offers_blocked
 from connectors.claims import Go, Ruling, Suppress, Wait
 from connectors.outbox import Connection
 from schemas.commands import ChannelCommand
 from schemas.words import Channel, Purpose
 from state.policy import Caps, Quiet
-from state.quiet import quiet_until, zone_named
+from state.quiet import rings_from, zone_named
+from state.rules import BLOCKED
 
 # They answer the customer's own words, so no cap counts them and no hour forbids them.
 REPLIES = frozenset({Purpose.REPLY, Purpose.HELP, Purpose.OPTOUT_ACK, Purpose.OPTIN_ACK, Purpose.LINK})
 # What a cap may hold back; what became of an order is told in any case.
 _CAPPED = frozenset({Purpose.ASK, Purpose.UPDATE, Purpose.CALL, Purpose.SATISFACTION})
+_ASKING = frozenset({Purpose.ASK, Purpose.UPDATE, Purpose.CALL})
 # The provider answers a keyword opt-out; these are the only texts that still go to somebody who said stop.
 _AFTER_OPT_OUT = frozenset({Purpose.OPTOUT_ACK, Purpose.OPTIN_ACK, Purpose.HELP, Purpose.REPLY})
 _CONTACTS = (Channel.SMS, Channel.VOICE)
 _DAY = timedelta(days=1)
-_STEPS_MAX = 8
 _COUNTED = ("claimed", "sent", "ambiguous")
 
 
@@ -47,13 +49,12 @@ class Limits(msgspec.Struct, frozen=True):
 
     caps: Caps
     quiet: Quiet
-    quiet_exempt: bool = False
     # A message of unknown fate may be sent again once the provider's list does not show it.
     repeat_after_list: bool = False
 
 
 class Checks:
-    """A judge for `Claims.claim`: address, switches, opt-outs, hours and caps, in this order."""
+    """A judge for `Claims.claim`: address, switches, opt-outs, blocks, hours and caps, in this order."""
 
     def __init__(self, addresses: Addresses, limits: Callable[[ChannelCommand], Limits]) -> None:
         self._addresses, self._limits = addresses, limits
@@ -66,12 +67,15 @@ class Checks:
             return Suppress("kill_switch")
         if command.purpose not in _AFTER_OPT_OUT and opted_out(connection, command, address.hashed):
             return Suppress("opted_out")
-        zone = address.zones[0] if address.zones else "UTC"
+        zones = command.zones or address.zones
+        zone = zones[0] if zones else "UTC"
         if command.purpose in REPLIES:
             return Go(address.to, address.hashed, zone)
+        if command.purpose in _ASKING and offers_blocked(connection, command.cases):
+            return Suppress(BLOCKED)
         limits = self._limits(command)
-        opens_at = _quiet_until(command, limits, address.zones or ("UTC",), now)
-        if opens_at is not None:
+        opens_at = _opens_at(command, limits.quiet, zones, now)
+        if opens_at > now:
             return Wait(opens_at) if opens_at < command.not_after_at else Suppress("quiet")
         if command.purpose in _CAPPED and _over_cap(connection, command, limits.caps, now):
             return Suppress("cap")
@@ -103,22 +107,15 @@ def opted_out(connection: Connection, command: ChannelCommand, hashed: str) -> b
     return bool(row and row[0])
 
 
-def _quiet_until(
-    command: ChannelCommand, limits: Limits, zones: tuple[str, ...], now: datetime
-) -> datetime | None:
-    """When the quiet hours end everywhere that the customer may be; None if it is not quiet anywhere."""
-    asks = command.purpose in (Purpose.ASK, Purpose.UPDATE, Purpose.CALL)
-    if not asks or limits.quiet_exempt or command.channel not in _CONTACTS:
-        return None
-    opens_at = now
-    # The end in one zone may fall into the quiet hours of another; a day has few such steps.
-    for _ in range(_STEPS_MAX):
-        known = [zone for name in zones if (zone := zone_named(name)) is not None]
-        ends_at = max([quiet_until(limits.quiet, zone, opens_at) for zone in known], default=opens_at)
-        if ends_at <= opens_at:
-            break
-        opens_at = ends_at
-    return opens_at if opens_at > now else None
+def _opens_at(command: ChannelCommand, quiet: Quiet, names: tuple[str, ...], now: datetime) -> datetime:
+    """From when on a question may ring, by the same rule and zones as those of the plan."""
+    if command.purpose not in _ASKING or command.channel not in _CONTACTS:
+        return now
+    exempt = None
+    if command.quiet_exempt_from_at is not None and command.quiet_exempt_until_at is not None:
+        exempt = (command.quiet_exempt_from_at, command.quiet_exempt_until_at)
+    zones = tuple([zone for name in names if (zone := zone_named(name)) is not None])
+    return rings_from(quiet, zones, exempt, now)
 
 
 def _over_cap(connection: Connection, command: ChannelCommand, caps: Caps, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 from psycopg_pool import ConnectionPool
 
+from connectors.blocks import keep
 from connectors.clock import Clock
 from connectors.outbox import Connection
 from connectors.register import outcomes
@@ -79,6 +80,9 @@ class Intake:
             case CustomerConsent():
                 return Admitted(self._consent_changed(record))
             case ProductBlocked():
+                # Before the workers hear of it: what they ask for meanwhile is held against it.
+                with self._pool.connection() as connection:
+                    keep(connection, record)
                 return Admitted(everywhere=record)
             case ExceptionAmended() | ExceptionWithdrawn() | TriggerReceived():
                 return Admitted((record,))

@@ -9,6 +9,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg_pool import ConnectionPool
 
+from connectors.blocks import Blocks
 from connectors.channels import twilio_door
 from connectors.channels.catalogue import OPEN, Providers
 from connectors.checks import Checks
@@ -85,12 +86,14 @@ class Service:
         reach: Callable[..., None] = nowhere,
     ) -> None:
         self._setup, self._pool, self._publish = setup, pool, publish
-        outbox = Outbox(encode)
+        outbox, blocks = Outbox(encode), Blocks(pool)
 
         def link_for(command: ChannelCommand) -> str:
             return links.url(Link(command.order_id, command.conversation_id))
 
-        terms = Terms(policy_of, Wording(setup.retailer, policy_of, link_for), vault.address, clock)
+        terms = Terms(
+            policy_of, Wording(setup.retailer, policy_of, link_for), vault.address, clock, blocks.shown
+        )
         doors = {channel: open_door(setup.providers, clock) for channel, open_door in OPEN.items()}
         self.claims = Claims(pool, outbox, clock, setup.run)
         self._dispatcher = Dispatcher(
@@ -114,7 +117,9 @@ class Service:
             seal_text=lambda customer_ref, text: vault.seal(customer_ref, text.encode(), TEXT_PURPOSE),
             reach=reach,
         )
-        self.write_backs = WriteBackQueue(pool, outbox, clock, WriteBack(oms, reach=reach))
+        self.write_backs = WriteBackQueue(
+            pool, outbox, clock, WriteBack(oms, blocked=blocks.against, reach=reach)
+        )
         twilio = twilio_door.client(
             setup.providers.twilio_account_sid,
             setup.providers.twilio_auth_token,

@@ -7,25 +7,29 @@ from connectors.checks import Addresses, Limits
 from connectors.clock import Clock
 from connectors.wording import Wording
 from schemas.commands import ChannelCommand
-from schemas.words import Channel, EvidencePart
+from schemas.words import EvidencePart
 from state.policy import Policy, SmsAmbiguous
 
 
 class Terms:
-    """`policy_of` reads a policy by its key `id@version`."""
+    """`policy_of` reads a policy by its key `id@version`; `shown` leaves out of a command what is blocked."""
 
     def __init__(
-        self, policy_of: Callable[[str], Policy], wording: Wording, addresses: Addresses, clock: Clock
+        self,
+        policy_of: Callable[[str], Policy],
+        wording: Wording,
+        addresses: Addresses,
+        clock: Clock,
+        shown: Callable[[ChannelCommand], ChannelCommand],
     ) -> None:
         self._policy_of, self._wording, self._addresses, self._clock = policy_of, wording, addresses, clock
+        self._shown = shown
 
     def limits(self, command: ChannelCommand) -> Limits:
         policy = self._policy_of(command.policy)
         return Limits(
             caps=policy.caps,
             quiet=policy.quiet,
-            # The plan knows the booked slot; where its policy lets it call inside it, its word counts.
-            quiet_exempt=policy.quiet.exempt_in_slot and command.channel is Channel.VOICE,
             repeat_after_list=policy.sms_ambiguous is SmsAmbiguous.REPEAT_AFTER_LIST,
         )
 
@@ -41,7 +45,7 @@ class Terms:
 
     def parcel(self, command: ChannelCommand, to: str) -> Parcel:
         address = self._addresses(command.customer_ref, command.channel)
-        zone = address.zones[0] if address and address.zones else "UTC"
+        zones = command.zones or (address.zones if address else ())
         until = command.respond_by_at or command.not_after_at
         return Parcel(
             command_id=command.command_id,
@@ -49,7 +53,7 @@ class Terms:
             channel=command.channel,
             purpose=command.purpose,
             to=to,
-            text=self._wording(command, zone),
+            text=self._wording(self._shown(command), zones[0] if zones else "UTC"),
             valid_s=max(1, int((until - self._clock.now()).total_seconds())),
             silent=command.silent,
             locale=command.locale,

@@ -40,7 +40,10 @@ class Spoken(Value, frozen=True, kw_only=True):
 
 
 class OfferedOption(Value, frozen=True, kw_only=True):
-    """An option as it is shown: `key` is what is pressed; `total` is the whole order's new total."""
+    """An option as it is shown: `key` is what is pressed; `total` is the whole order's new total.
+
+    `skus` is what it consists of, so that a block that comes meanwhile finds it.
+    """
 
     key: int
     option_id: str
@@ -54,6 +57,7 @@ class OfferedOption(Value, frozen=True, kw_only=True):
     while_stocks_last: bool = False
     ranked_because: str = ""
     spoken: Spoken | None = None
+    skus: tuple[str, ...] = ()
 
 
 class RefusedOption(Value, frozen=True, kw_only=True):
@@ -94,7 +98,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ChannelCommand(Command, frozen=True, kw_only=True):
-    """Ask a connector to send or dial, unless it is later than `not_after_at`."""
+    """Ask a connector to send or dial, unless it is later than `not_after_at`.
+
+    `zones` are those whose quiet hours hold, and between the two exempt instants none do.
+    """
 
     conversation_id: str
     customer_ref: str
@@ -114,6 +121,9 @@ class ChannelCommand(Command, frozen=True, kw_only=True):
     policy: str = ""
     reply_to: str = ""
     issued_at: datetime
+    zones: tuple[str, ...] = ()
+    quiet_exempt_from_at: datetime | None = None
+    quiet_exempt_until_at: datetime | None = None
 
 
 class ChannelCancel(Command, frozen=True, kw_only=True):

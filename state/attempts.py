@@ -1,17 +1,21 @@
 """What became of our attempts to reach somebody: messages, calls, and tasks for people."""
 
+import msgspec
+
 from schemas.events import ReceiptReceived
 from schemas.ids import command_number
-from schemas.words import CaseState, Channel, ReceiptState
-from state import calls, news
+from schemas.words import CaseState, Channel, Purpose, ReceiptState
+from state import asking, calls, news
 from state.conversation import CallState, Case, Task, Write
 from state.done import request_evidence, wait_again
+from state.reach import waiting_cases
+from state.rules import BLOCKED
 from state.turn import Turn
 from state.voices import SILENCED, opt_out
 from state.writing import write_again
 
 # Suppressed for these reasons, a channel is not broken: it is the customer's or our own will.
-_WILLED = frozenset({"cap", "quiet", "kill_switch", "too_late", "decided", "withdrawn"})
+_WILLED = frozenset({"cap", "quiet", "kill_switch", "too_late", "decided", "withdrawn", BLOCKED})
 _UNDELIVERED = frozenset(
     {ReceiptState.FAILED, ReceiptState.SUPPRESSED, ReceiptState.PROVIDER_DOWN, ReceiptState.CANCELLED}
 )
@@ -54,11 +58,31 @@ def _of_message(turn: Turn, event: ReceiptReceived, n: int) -> bool:
                 conversation.failed = tuple([c for c in conversation.failed if c is not event.channel])
         case ReceiptState.FAILED:
             _broken(turn, event.channel)
+        case ReceiptState.SUPPRESSED if event.reason == BLOCKED and asked:
+            _ask_without_the_blocked(turn, event.channel)
         case ReceiptState.SUPPRESSED if event.reason not in _WILLED:
             _broken(turn, event.channel)
     if event.state is ReceiptState.DELIVERED or event.state in _UNDELIVERED:
         news.announcement_ended(turn, n, arrived=event.state is ReceiptState.DELIVERED)
     return before != (conversation.sends, conversation.failed, conversation.announcements)
+
+
+def _ask_without_the_blocked(turn: Turn, channel: Channel) -> None:
+    """Between the question and its sending a product that it offers was blocked: another question may go."""
+    conversation = turn.conversation
+    if _knows_of_the_block(turn) and conversation.running and conversation.plan:
+        step = msgspec.structs.replace(conversation.plan[0], channels=(channel,))
+        asking.ask(turn, step, Purpose.ASK)
+
+
+def _knows_of_the_block(turn: Turn) -> bool:
+    """Else the same question would be suppressed again: the plan goes on without it."""
+    return any(
+        component.sku in turn.rules.conditions.blocked_skus
+        for case in waiting_cases(turn.conversation)
+        for option in case.exception.options
+        for component in option.components
+    )
 
 
 def _broken(turn: Turn, channel: Channel) -> None:
@@ -95,6 +119,11 @@ def _of_call(turn: Turn, event: ReceiptReceived, n: int) -> bool:
         case ReceiptState.SUPPRESSED if call.told:
             # We took it back ourselves, which says nothing of the lines that came later.
             conversation.call = None
+        case ReceiptState.SUPPRESSED if event.reason == BLOCKED and _knows_of_the_block(turn):
+            # Nobody was rung, so the attempt does not count.
+            conversation.call = None
+            conversation.calls -= 1
+            calls.dial(turn)
         case ReceiptState.VOICEMAIL | ReceiptState.AMBIGUOUS | ReceiptState.SUPPRESSED | ReceiptState.FAILED:
             # A message was left, or a call may be alive that we cannot see, or none may be made: no further attempt.
             conversation.calls_ended = True

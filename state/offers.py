@@ -162,6 +162,7 @@ def _shown(turn: Turn, case: Case, candidate: Candidate, delta_minor: int, *, sp
         while_stocks_last=option.kind is OptionKind.SUBSTITUTE and option.reserved_until_at is None,
         ranked_because=candidate.rank.why,
         spoken=_spoken(turn, case, candidate, delta_minor) if spoken else None,
+        skus=tuple([component.sku for component in option.components]),
     )
 
 

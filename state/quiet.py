@@ -29,15 +29,20 @@ def zones_of(exception: ExceptionRaised, facts: CustomerFacts) -> tuple[ZoneInfo
 
 def opens_at(policy: Policy, exception: ExceptionRaised, facts: CustomerFacts, at: datetime) -> datetime:
     """The first instant from `at` on at which this customer's telephone may ring; `NEVER` where none is known."""
-    exempt = exempt_span(policy, exception)
-    zones = zones_of(exception, facts)
+    return rings_from(policy.quiet, zones_of(exception, facts), exempt_span(policy, exception), at)
+
+
+def rings_from(
+    quiet: Quiet, zones: tuple[ZoneInfo, ...], exempt: tuple[datetime, datetime] | None, at: datetime
+) -> datetime:
+    """The same from what was found out already: the zones, and the span in which no quiet hours hold."""
     # Each zone's end may fall into another zone's quiet hours; a day has few such steps.
     for _ in range(8):
         if exempt is not None and exempt[0] <= at <= exempt[1]:
             return at
         if not zones:
             break
-        ends_at = max([quiet_until(policy.quiet, zone, at) for zone in zones])
+        ends_at = max([quiet_until(quiet, zone, at) for zone in zones])
         if ends_at <= at:
             return at
         at = exempt[0] if exempt is not None and at < exempt[0] < ends_at else ends_at

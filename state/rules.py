@@ -15,6 +15,9 @@ from schemas.events import (
 from schemas.words import Channel, Kind, SwitchScope
 from state.shelf import Shelf
 
+# Why something is not sent or written: a product in it was blocked meanwhile.
+BLOCKED = "blocked"
+
 
 class Conditions(msgspec.Struct, frozen=True, array_like=True):
     """What holds for the whole partition, folded from committed events. Fields are only ever appended."""

@@ -18,6 +18,7 @@ from schemas.ids import command_id
 from schemas.words import Arm, Channel, HoldState, Purpose
 from state.conversation import Case, Conversation, Send
 from state.policy import DIGITAL, Policy
+from state.quiet import exempt_span, zones_of
 from state.rules import Rules
 from state.shown import shown
 
@@ -139,7 +140,9 @@ class Turn:
             about = [case for case in about if case.case_id not in untold]
             offers = tuple([offered for offered in offers if offered.case_id not in untold])
         n = self.next_number()
-        policy = self.policy_of(about[0]) if about else self.rules.shelf[conversation.cases[0].policy]
+        anchor = (about or conversation.cases)[0]
+        policy = self.policy_of(anchor)
+        exempt_from_at, exempt_until_at = exempt_span(policy, anchor.exception) or (None, None)
         self.effects.append(
             ChannelCommand(
                 command_id=command_id(conversation.conversation_id, n),
@@ -162,6 +165,9 @@ class Turn:
                 policy=policy.key,
                 reply_to=reply_to,
                 issued_at=self.now,
+                zones=tuple([zone.key for zone in zones_of(anchor.exception, conversation.facts)]),
+                quiet_exempt_from_at=exempt_from_at,
+                quiet_exempt_until_at=exempt_until_at,
             )
         )
         if channel is not Channel.PERSON and channel not in conversation.used:

@@ -15,6 +15,7 @@ from state.news import tell, untell
 from state.offers import admissible, barred
 from state.people import stick
 from state.pricing import delta_minor, replacements, rescaled
+from state.rules import BLOCKED
 from state.settlement import apply_default, settle, without_options, write_back
 from state.turn import Turn
 
@@ -65,6 +66,8 @@ def of_write_back(turn: Turn, event: WriteBackReceived) -> bool:
             _write_failed(
                 turn, case, f"read back differently: {', '.join(event.differences) or 'no details'}"
             )
+        case WriteBackOutcome.REJECTED if event.code == BLOCKED:
+            _reopen(turn, case)
         case WriteBackOutcome.REJECTED:
             _write_failed(turn, case, f"the OMS rejected the update: {event.code or 'no code'}")
         case _:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from connectors.blocks import without_blocked
 from connectors.outbox import Connection
 from schemas.commands import ChannelCommand, OfferedCase
 from schemas.words import CaseState, Purpose
@@ -53,6 +54,7 @@ def choices(
     }
     if not latest:
         return None
+    shown = without_blocked(connection, tuple(latest.values()))
     standing = {
         row[0]: row[1:]
         for row in connection.execute(
@@ -66,7 +68,7 @@ def choices(
         conversation_id=conversation_id,
         locale=commands[-1].locale,
         zone=zone_of(commands[-1].customer_ref),
-        cases=tuple([_choice(case, standing.get(case_id)) for case_id, case in latest.items()]),
+        cases=tuple([_choice(case, standing.get(case.case_id)) for case in shown]),
     )
 
 

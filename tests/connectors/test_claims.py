@@ -415,6 +415,25 @@ def test_questions_wait_for_the_morning_or_are_suppressed_if_it_is_too_late_then
     rig.close()
 
 
+def test_quiet_hours_are_those_of_the_delivery_address_as_they_were_for_the_plan(dsn: str) -> None:
+    night = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
+    slot = {"quiet_exempt_from_at": night, "quiet_exempt_until_at": night + timedelta(hours=1)}
+    rig = Rig(dsn, SteppedClock(night))
+    # The number is British; where it is delivered to, it is afternoon, morning, or night within the slot.
+    rig.claims.file(
+        [
+            a_command("A1~E1.1", Channel.VOICE, now=night, customer_ref="c1", zones=("America/New_York",)),
+            a_command("A2~E1.1", Channel.VOICE, now=night, customer_ref="c2", zones=("Asia/Kolkata",)),
+            a_command(
+                "A3~E1.1", Channel.VOICE, now=night, customer_ref="c3", zones=("Asia/Kolkata",), **slot
+            ),
+        ]
+    )
+    assert claim(rig, Channel.VOICE) == ["A1~E1.1", "A3~E1.1"]
+    assert rig.told("A2~E1.1") == ["suppressed:quiet"]
+    rig.close()
+
+
 def test_several_processes_may_migrate_at_once(dsn: str) -> None:
     threads = [threading.Thread(target=upgrade, args=(dsn,)) for _ in range(4)]
     for thread in threads:

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
+from connectors.blocks import blocked_among
 from connectors.intake import Intake
 from connectors.register.migrate import upgrade
 from connectors.vault import Vault
@@ -118,6 +119,9 @@ def test_a_block_goes_once_to_every_partition(intake: Intake) -> None:
     admitted = intake.admit(Topic.BLOCKS, CODEC.encode(block))
     assert admitted.facts == ()
     assert admitted.everywhere == block
+    # And the connectors hold against it what was asked for before.
+    with intake._pool.connection() as connection:
+        assert blocked_among(connection, ["bread-hill", "bread-corner"]) == {"bread-hill"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,16 @@
 from datetime import timedelta
 
 from schemas.commands import OrderUpdate
-from schemas.words import Actor, Channel, CloseReason, Kind, Purpose, Resolution, WriteBackOutcome
+from schemas.words import (
+    Actor,
+    Channel,
+    CloseReason,
+    Kind,
+    Purpose,
+    ReceiptState,
+    Resolution,
+    WriteBackOutcome,
+)
 from tests.builders import NOON, a_customer, a_line, an_exception, an_option
 from tests.scenarios.world import World
 
@@ -158,3 +167,55 @@ def test_of_a_recalled_product_no_piece_is_kept_although_all_of_them_lie_there()
     world.expect_decision(Resolution.REFUNDED, keep_quantity=0, refund_quantity=3)
     world.amended(revision=1, quantity_available=3)
     world.expect_decision(Resolution.REFUNDED, keep_quantity=0, refund_quantity=3)
+
+
+def test_a_question_that_was_held_back_for_a_block_is_asked_anew_without_the_blocked_option():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward(seconds=25)
+    first = world.expect_sent(Purpose.ASK, *DIGITAL)
+    world.blocked("bread-corner")
+    for command in first:
+        world.receipt(command, ReceiptState.SUPPRESSED, reason="blocked")
+    asked = world.expect_sent(Purpose.ASK, *DIGITAL, *DIGITAL)[3:]
+    assert {command.channel for command in asked} == set(DIGITAL)
+    assert all(option.option_id != "corner" for c in asked for option in c.cases[0].options)
+    # Nothing is wrong with the channels themselves.
+    assert world.record().failed == ()
+
+
+def test_a_call_that_was_held_back_for_a_block_is_made_without_the_blocked_option():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward(minutes=4)
+    first = world.expect_call()
+    world.blocked("bread-corner")
+    world.receipt(first, ReceiptState.SUPPRESSED, reason="blocked")
+    again = world.sent(Channel.VOICE)[-1]
+    assert again.command_id != first.command_id
+    assert [option.option_id for option in again.cases[0].options] == ["hillside"]
+
+
+def test_a_block_that_our_state_has_not_heard_of_yet_does_not_make_it_ask_for_ever():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward(seconds=25)
+    for command in world.expect_sent(Purpose.ASK, *DIGITAL):
+        world.receipt(command, ReceiptState.SUPPRESSED, reason="blocked")
+    world.expect_sent(Purpose.ASK, *DIGITAL)
+    world.fast_forward(minutes=4)
+    world.expect_call()
+
+
+def test_a_decision_that_a_block_kept_out_of_the_oms_is_asked_again():
+    world = World()
+    world.oms = None
+    world.exception(an_exception())
+    world.fast_forward(seconds=25)
+    world.taps("corner")
+    world.blocked("bread-corner")
+    [update] = world.of(OrderUpdate)
+    world.oms_says(update, WriteBackOutcome.REJECTED, code="blocked")
+    world.expect_open()
+    world.fast_forward(seconds=30)
+    assert world.options() == ["hillside"]
