@@ -1,14 +1,14 @@
-"""The settings of a connectors process: read once, every missing one named at once, secrets masked."""
+"""The settings of a connectors process."""
 
 import base64
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, SecretBytes, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from connectors.channels.catalogue import Providers
-from state.shelf import SHIPPED
+from streams.environment import FromEnvironment
 
 
 def key_of_32_bytes(value: SecretBytes) -> SecretBytes:
@@ -27,18 +27,12 @@ def several_secrets(value: SecretStr) -> SecretStr:
     return value
 
 
-class ConnectorSettings(BaseSettings):
-    """From `SAVELINE_...`. Where a provider's base URL is empty, it is the provider's own."""
+class ConnectorSettings(FromEnvironment):
+    """Where a provider's base URL is empty, it is the provider's own."""
 
-    model_config = SettingsConfigDict(env_prefix="SAVELINE_", frozen=True, extra="ignore")
-
-    app: str = "saveline"
-    broker: str = "127.0.0.1:9092"
     quarantine: str = "case.quarantine.v1"
     partitions: int = 48
     retention_days: int = 14
-    policies: Path = SHIPPED
-    schema_registry_url: str | None = None
     pg_dsn: SecretStr
     public_url: str
     """Where customers and providers reach the edge."""
@@ -69,16 +63,11 @@ class ConnectorSettings(BaseSettings):
     evidence_key_file: Path
     """An Ed25519 private key in PEM."""
     provider_timeout_s: float = 10.0
-    http_host: str = "127.0.0.1"
     http_port: int = 8081
     test_switch: bool = False
     """Whether `/_test/...` exists. Never in production."""
     ordinal: str = "0"
     """Tells the processes apart over restarts."""
-
-    @property
-    def client(self) -> dict[str, str]:
-        return {"bootstrap.servers": self.broker}
 
     @property
     def providers(self) -> Providers:

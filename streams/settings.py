@@ -5,9 +5,8 @@ from pathlib import Path
 
 import msgspec
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from state.shelf import SHIPPED
+from streams.environment import FromEnvironment
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,28 +42,18 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """More librdkafka properties for the transactional producer."""
 
 
-class WorkerSettings(BaseSettings):
-    """A process that runs ledgers under Faust; read once, from `SAVELINE_...` and from what is passed."""
+class WorkerSettings(FromEnvironment):
+    """A process that runs ledgers under Faust."""
 
-    model_config = SettingsConfigDict(env_prefix="SAVELINE_", frozen=True, extra="ignore")
-
-    app: str = "saveline"
-    broker: str = "127.0.0.1:9092"
-    """Comma-separated addresses."""
     source: str = "case.events.v1"
     quarantine: str = "case.quarantine.v1"
     partitions: int = 48
     replication: int = 3
     """Copies of each partition that the topics must have."""
-    policies: Path = SHIPPED
-    """The folder of the policies."""
-    schema_registry_url: str | None = Field(default=None, validation_alias="SCHEMA_REGISTRY_URL")
-    """A real registry; without it the committed lock file gives the ids."""
     data_folder: Path = Path(".saveline/state")
     ordinal: str | None = None
     """The pod's ordinal: with it membership is static, and a quick restart moves no partition."""
     session_timeout_s: float = 10.0
-    http_host: str = "127.0.0.1"
     http_port: int = 8080
     block_cache_mb: int = 64
     states_in_memory_max: int = 40_000
@@ -81,10 +70,6 @@ class WorkerSettings(BaseSettings):
     @property
     def batches(self) -> str:
         return f"{self.app}-batches"
-
-    @property
-    def client(self) -> dict[str, str]:
-        return {"bootstrap.servers": self.broker}
 
     def ledger(self, partition: int, owned: int) -> LedgerSettings:
         """One of `owned` partitions' settings."""

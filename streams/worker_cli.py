@@ -2,11 +2,10 @@
 
 import sys
 
-from pydantic import ValidationError
-
 from schemas.codec import Codec
 from schemas.registry import registry
 from state import shelf
+from streams.environment import Faulty, read
 from streams.heart import HeartCore
 from streams.settings import WorkerSettings
 from streams.topics import wanted_topics
@@ -16,19 +15,13 @@ from streams.topics_broker import UnreachableError, WrongTopicsError, require
 def worker() -> int:
     """Own some partitions of `case.events.v1` until a signal ends it; settings come from `SAVELINE_...`."""
     try:
-        settings = WorkerSettings()
+        settings = read(WorkerSettings)
         policies = shelf.load(settings.policies)
         wanted = wanted_topics(
             app=settings.app, partitions=settings.partitions, replication=settings.replication
         )
         require(settings.client, wanted)
-    except ValidationError as error:
-        # Every fault of the settings at once, by the name that the operator knows.
-        for fault in error.errors(include_url=False):
-            name = "_".join(["SAVELINE", *(str(part) for part in fault["loc"])]).upper()
-            print(f"{name}: {fault['msg']}", file=sys.stderr)
-        return 2
-    except (shelf.PolicyFaults, WrongTopicsError, UnreachableError) as error:
+    except (Faulty, shelf.PolicyFaults, WrongTopicsError, UnreachableError) as error:
         print(error, file=sys.stderr)
         return 2
     from streams.worker import run

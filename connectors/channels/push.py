@@ -52,6 +52,10 @@ class Push(OneWay):
             return Unsure(f"no answer: {type(error).__name__}")
         return self._read(response)
 
+    def check(self) -> None:
+        """Asks for a token, which sends nothing; raises what keeps us from one."""
+        self._bearer()
+
     def _read(self, response: requests.Response) -> Outcome:
         try:
             body: Any = response.json()

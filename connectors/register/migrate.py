@@ -5,10 +5,21 @@ from pathlib import Path
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # One number for everybody who migrates this product's schema.
 _LOCK = 0x5A7E11E
+
+
+def lacking(dsn: str) -> list[str]:
+    """The revisions that the database has not had; all of them where it is empty."""
+    with psycopg.connect(dsn, connect_timeout=5) as connection:
+        exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone() != (None,)
+        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall() if exists else []
+    script = ScriptDirectory(str(_MIGRATIONS))
+    done = {one.revision for row in rows for one in script.iterate_revisions(row[0], "base")}
+    return sorted({one.revision for one in script.walk_revisions()} - done)
 
 
 def upgrade(dsn: str, revision: str = "heads") -> None:
