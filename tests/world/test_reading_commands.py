@@ -1,0 +1,203 @@
+"""The commands that read, over a whole system that did something: verify, report, trace, doctor."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from connectors.clock import SystemClock
+from schemas.catalogue import Topic
+from schemas.codec import Codec
+from schemas.registry import LockedRegistry
+from tests.demo import grocer
+from tests.demo.policies import hurried
+from tests.streams.rig import until
+from tests.world.stack import Stack, quiescent
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+CODEC = Codec(LockedRegistry())
+
+
+class System:
+    """A stack in which a few orders got into trouble and nobody answered, and its commands."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.producer = Producer(
+            {
+                "bootstrap.servers": stack.environment["SAVELINE_BROKER"],
+                "partitioner": "murmur2_random",
+                "log_level": "0",
+            }
+        )
+        self.orders = grocer.hour(12, 1.0, seed=5)
+
+    def plays(self) -> None:
+        now = SystemClock().now()
+        zone = f"Etc/GMT{now.hour - 12:+d}"
+        reachable = [order for order in self.orders if order.person.habit != "unreachable"]
+        for order in self.orders:
+            self.stack.simulators["oms"].put(f"orders/{order.order_id}", grocer.in_the_oms(order))
+        for order in reachable:
+            self.sends(Topic.CONTACTS, order.person.ref, grocer.contact(order.person, zone, now))
+        customers = len({order.person.ref for order in reachable})
+        until(lambda: self.counts("customers") == customers, "the customers", 120)
+        self.producer.produce(Topic.EXCEPTIONS, b"no avro at all", key=b"garbage")
+        for order in self.orders:
+            for raised in grocer.troubles(order, zone, SystemClock().now(), 30.0):
+                self.sends(Topic.EXCEPTIONS, order.order_id, raised)
+        self.cases = sum(len(order.case_ids) for order in self.orders)
+        until(lambda: self.counts("register_cases") == self.cases, "the cases", 120)
+        closed = "register_cases WHERE closed_at IS NOT NULL OR stuck <> ''"
+        until(lambda: self.counts(closed) == self.cases, "the ends", 240)
+        names = ("worker", "connectors")
+        until(lambda: all(quiescent(self.stack.url_of(name)) for name in names), "quiet", 120)
+
+    def sends(self, topic: Topic, key: str, record: object) -> None:
+        self.producer.produce(topic, CODEC.encode(record), key=key)
+        assert self.producer.flush(30) == 0
+
+    def counts(self, what: str) -> int:
+        return int(self.asks(f"SELECT count(*) FROM {what}")[0][0])
+
+    def asks(self, query: str) -> list[tuple]:
+        with psycopg.connect(self.stack.environment["SAVELINE_PG_DSN"]) as connection:
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+    def command(self, *words: str, **more: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "streams.cli", *words],
+            env=os.environ | self.stack.environment | more,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def verdict(self, **more: str) -> tuple[int, dict]:
+        code, said, faults = self.command("verify", "--json", **more)
+        assert code in (0, 1), faults
+        return code, json.loads(said)["invariants"]
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    stack = Stack(tmp_path_factory.mktemp("read") / "up", policies=hurried, pace=0.05)
+    stack.start()
+    try:
+        system = System(stack)
+        system.plays()
+        yield system
+    finally:
+        stack.close()
+
+
+def broken(found: dict) -> set[str]:
+    return {name for name, one in found.items() if one["violations"]}
+
+
+def test_an_honest_run_breaks_nothing_and_everything_was_looked_at(system: System) -> None:
+    code, found = system.verdict()
+    assert broken(found) == set(), found
+    assert code == 0
+    # Nothing was ambiguous, and nobody answered.
+    assert {name for name, one in found.items() if not one["checked"]} <= {"I7a", "I9"}
+    assert all(one["skipped"] is None for one in found.values()), found
+
+
+def test_what_is_planted_in_real_parts_is_found(system: System) -> None:
+    case_id, state = system.asks("SELECT case_id, state FROM register_cases ORDER BY case_id LIMIT 1")[0]
+    system.asks(f"UPDATE register_cases SET state = 'open' WHERE case_id = '{case_id}'")
+    system.asks("CREATE TABLE leak AS SELECT 'x' || '" + system.orders[0].person.phone + "' AS words")
+    evidence = system.stack.environment["SAVELINE_EVIDENCE_BUCKET"]
+    client = system.stack.s3.client()
+    client.put_object(Bucket=evidence, Key="chain/0/999999999999", Body=b"forged")
+    try:
+        code, found = system.verdict()
+        assert code == 1
+        assert broken(found) == {"I3", "I5", "I10"}, found
+        assert case_id in found["I3"]["violations"][0]["look"]
+        assert found["I10"]["violations"][0]["look"] == "table leak"
+        assert system.orders[0].person.phone not in json.dumps(found)
+    finally:
+        system.asks(f"UPDATE register_cases SET state = '{state}' WHERE case_id = '{case_id}'")
+        system.asks("DROP TABLE leak")
+        client.delete_object(Bucket=evidence, Key="chain/0/999999999999")
+
+
+def test_without_books_and_bucket_nothing_of_theirs_is_called_right(system: System) -> None:
+    code, found = system.verdict(SAVELINE_BOOKS="", SAVELINE_OMS_URL="", SAVELINE_EVIDENCE_BUCKET="")
+    assert code == 0
+    assert found["I2"] == {"checked": 0, "violations": [], "skipped": "no provider's book"}
+    assert found["I4"]["skipped"]
+    assert found["I5"]["skipped"]
+    # The order system's own interface tells its decisions as well.
+    _, found = system.verdict(SAVELINE_BOOKS="")
+    assert found["I4"]["checked"]
+    assert not found["I4"]["violations"]
+
+
+def test_the_verdict_is_told_in_words(system: System) -> None:
+    code, said, _ = system.command("verify")
+    assert code == 0
+    assert said.count("holds") >= 10
+    assert said.rstrip().endswith("ok: no violation")
+
+
+def test_a_broker_that_is_away_is_no_verdict(system: System) -> None:
+    code, said, faults = system.command("verify", "--json", SAVELINE_BROKER="127.0.0.1:1")
+    assert (code, said) == (2, "")
+    assert "It cannot be read" in faults
+
+
+def test_report_and_trace_tell_of_what_happened(system: System) -> None:
+    code, said, _ = system.command("report", "--json")
+    told = json.loads(said)
+    assert code == 0
+    assert told["base"]["cases"] + told["base"]["withdrawn_before_the_first_send"] == system.cases
+    assert told["figures"]["done_at_all"]["value"] > 0.5
+    assert told["figures"]["revenue_recovered"]["reason"]
+    order = system.orders[0].order_id
+    code, said, _ = system.command("trace", order, "--json")
+    story = json.loads(said)
+    assert code == 0
+    assert [case["case_id"] for case in story["cases"]] == list(system.orders[0].case_ids)
+    assert {one["state"] for one in story["commands"]} <= {
+        "sent",
+        "planned",
+        "suppressed",
+        "cancelled",
+        "rejected",
+    }
+    assert system.command("trace", "nobodys")[0] == 1
+
+
+def test_the_doctor_finds_everything_well_and_says_what_is_not(system: System) -> None:
+    code, said, _ = system.command("doctor")
+    assert code == 0, said
+    assert "WRONG" not in said
+    assert said.count("ok ") == 13
+    sick = {
+        "SAVELINE_OMS_TOKEN": "another",
+        "SAVELINE_TWILIO_AUTH_TOKEN": "another",
+        "SAVELINE_EVIDENCE_BUCKET": "nowhere",
+        "SAVELINE_PUBLIC_URL": "http://127.0.0.1:1",
+        "SAVELINE_SMTP_PORT": "1",
+        "SAVELINE_FCM_ACCOUNT_FILE": str(Path(__file__)),
+        "SAVELINE_PARTITIONS": "8",
+    }
+    code, said, _ = system.command("doctor", "--json", **sick)
+    wrong = {one["part"]: one["words"] for one in json.loads(said)["parts"] if not one["ok"]}
+    assert code == 1
+    assert wrong.keys() == {"topics", "OMS", "Twilio", "FCM", "SMTP", "evidence bucket", "edge"}
+    assert "refuses the token" in wrong["OMS"]
+    assert "refuses the account" in wrong["Twilio"]
+    assert all("\n" not in words for words in wrong.values())
