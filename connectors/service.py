@@ -53,6 +53,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         default_factory=lambda: {Channel.VOICE: Rate(per_second=1.0)}
     )
     patience: Mapping[Channel, Patience] = {}
+    channels: frozenset[Channel] = frozenset(OPEN)
+    """Where this process sends; others may have the rest."""
     sends_at_once: int = 8
     write_backs_at_once: int = 4
     evidence_at_once: int = 2
@@ -101,6 +103,7 @@ class Service:
             {
                 channel: Lane(door, setup.sends_at_once, setup.rates.get(channel))
                 for channel, door in doors.items()
+                if channel in setup.channels
             },
             clock,
             judge=Checks(vault.address, terms.limits),

@@ -32,6 +32,7 @@ from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
+from streams import logs
 from streams.connector_pulse import Pulse, metrics_of
 from streams.connector_settings import ConnectorSettings
 from streams.failpoints import Failpoints
@@ -50,11 +51,17 @@ POINTS = (
     "after_put_before_pointer",
 )
 
+_WRITE_BACKS_AT_ONCE, _EVIDENCE_AT_ONCE = 4, 2
+_CHANNELS = {str(channel): channel for channel in CHANNEL_TOPICS}
+# What a process may do alone, by the names of `--only`.
+PARTS = frozenset({"intake", *_CHANNELS, "write-back", "evidence", "register"})
+
 log = logging.getLogger(__name__)
 
 
-def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
-    """Run until a signal ends it; never returns."""
+def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str] = PARTS) -> None:
+    """Run these parts until a signal ends it; never returns."""
+    logs.configure("connectors")
     dsn = settings.pg_dsn.get_secret_value()
     upgrade(dsn)
     codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
@@ -66,10 +73,13 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
     outbox_sender, quarantine_sender = Sender(producer(settings.client)), Sender(producer(settings.client))
     service = Service(
         Setup(
-            run=f"{settings.app}-connectors-{settings.ordinal}/{uuid.uuid4().hex}",
+            run=f"{_group(settings.app, parts)}-{settings.ordinal}/{uuid.uuid4().hex}",
             retailer=settings.retailer,
             providers=settings.providers,
             rates={Channel.VOICE: Rate(per_second=settings.calls_per_second)},
+            channels=frozenset(channel for name, channel in _CHANNELS.items() if name in parts),
+            write_backs_at_once=_WRITE_BACKS_AT_ONCE if "write-back" in parts else 0,
+            evidence_at_once=_EVIDENCE_AT_ONCE if "evidence" in parts else 0,
         ),
         pool=pool,
         encode=codec.encode,
@@ -95,8 +105,8 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
     )
     quarantine = quarantine_sender.quarantine(settings.quarantine)
     outbound = Outbound(codec, pool, service.claims, quarantine, version("saveline"))
-    handlers = _handlers(admission, outbound, service)
-    app = build(f"{settings.app}-connectors", settings.broker, handlers)
+    handlers = _handlers(admission, outbound, service, parts)
+    app = build(_group(settings.app, parts), settings.broker, handlers)
     ended = threading.Event()
     thread = threading.Thread(target=_guarded, args=(service.run, ended), name="service")
     pulse = Pulse(pool, thread)
@@ -109,7 +119,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
     thread.start()
     threading.Thread(target=pulse.run, args=(ended,), name="pulse", daemon=True).start()
     try:
-        faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
+        faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
     finally:
         ended.set()
         thread.join()
@@ -117,14 +127,22 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf) -> None:
     sys.exit(0)
 
 
-def _handlers(admission: Admission, outbound: Outbound, service: Service) -> dict[str, Handler]:
-    return {
-        **{topic.value: admission.take for topic in SOURCES},
-        **{topic.value: outbound.file for topic in CHANNEL_TOPICS.values()},
-        Topic.UPDATES.value: outbound.filing(service.write_backs.file),
-        Topic.EVIDENCE_REQUESTS.value: outbound.filing(service.evidence.file),
-        Topic.CHANGES.value: outbound.show,
+def _group(app: str, parts: frozenset[str]) -> str:
+    """A group's members all read the same topics, so each set of parts is a group of its own."""
+    return f"{app}-connectors" if parts == PARTS else f"{app}-connectors-{'-'.join(sorted(parts))}"
+
+
+def _handlers(
+    admission: Admission, outbound: Outbound, service: Service, parts: frozenset[str]
+) -> dict[str, Handler]:
+    by_part: dict[str, dict[str, Handler]] = {
+        "intake": {topic.value: admission.take for topic in SOURCES},
+        **{name: {CHANNEL_TOPICS[channel].value: outbound.file} for name, channel in _CHANNELS.items()},
+        "write-back": {Topic.UPDATES.value: outbound.filing(service.write_backs.file)},
+        "evidence": {Topic.EVIDENCE_REQUESTS.value: outbound.filing(service.evidence.file)},
+        "register": {Topic.CHANGES.value: outbound.show},
     }
+    return {topic: handle for part in parts for topic, handle in by_part[part].items()}
 
 
 def _guarded(work: Callable[[threading.Event], None], ended: threading.Event) -> None:

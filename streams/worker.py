@@ -9,7 +9,7 @@ import faust
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from connectors.clock import Clock, SystemClock
-from streams import seam, store
+from streams import logs, seam, store
 from streams.assignor import CompleteAssignor
 from streams.core import Core
 from streams.delivery import PassedThrough
@@ -81,9 +81,10 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
 
 def run(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock | None = None) -> None:
     """Run until a signal ends it; never returns."""
+    logs.configure("worker")
     app = build(core, settings, clock or SystemClock())
     _spare_the_collector()
-    faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
+    faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
     sys.exit(0)
 
 
