@@ -3,13 +3,12 @@
 import sys
 import uuid
 from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from psycopg_pool import ConnectionPool, PoolTimeout
-from pydantic import AfterValidator, PositiveFloat, SecretBytes, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, PositiveFloat, SecretBytes, SecretStr
+from pydantic_settings import NoDecode
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,20 +32,17 @@ from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
-from state.shelf import SHIPPED
+from streams import logs
 from streams.connector_settings import key_of_32_bytes, several_secrets
+from streams.environment import Faulty, FromEnvironment, read
 
 _READY_S = 1.0
 _Secrets = Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
 
 
-class EdgeSettings(BaseSettings):
-    """From `SAVELINE_...`; several secrets are separated by commas, the one that signs last."""
+class EdgeSettings(FromEnvironment):
+    """Several secrets are separated by commas, the one that signs last."""
 
-    model_config = SettingsConfigDict(env_prefix="SAVELINE_", frozen=True, extra="ignore")
-
-    broker: str = "127.0.0.1:9092"
-    schema_registry_url: str | None = None
     pg_dsn: SecretStr
     public_url: str
     """What customers and providers are told; signatures are checked against it, never the Host header."""
@@ -57,35 +53,32 @@ class EdgeSettings(BaseSettings):
     vault_salt: SecretStr
     retailer: str
     """As whom a call introduces itself."""
-    policies: Path = SHIPPED
     twilio_base_url: str = ""
     provider_timeout_s: float = 10.0
     voice_ms_per_char: PositiveFloat = FASTEST_MS_PER_CHAR
     """No voice reads faster; only a simulator's may."""
-    http_host: str = "127.0.0.1"
     http_port: int = 8082
     connections_max: int = 20
     database_wait_s: float = 4.0
     """For how long a request waits for a connection: a provider waits some seconds more."""
 
 
-# Nothing is passed: every field comes from the environment, which the type checker cannot see.
-_PASSED: dict[str, Any] = {}
-
-
 def edge() -> int:
     """Answer customers, the retailer's app and Twilio until a signal ends it; settings from `SAVELINE_...`."""
     try:
-        settings = EdgeSettings(**_PASSED)
-    except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            name = "_".join(["SAVELINE", *(str(part) for part in fault["loc"])]).upper()
-            print(f"{name}: {fault['msg']}", file=sys.stderr)
+        settings = read(EdgeSettings)
+    except Faulty as error:
+        print(error, file=sys.stderr)
         return 2
     import uvicorn
 
+    logs.configure("edge")
     config = uvicorn.Config(
-        application(settings), host=settings.http_host, port=settings.http_port, access_log=False
+        application(settings),
+        host=settings.http_host,
+        port=settings.http_port,
+        access_log=False,
+        log_config=None,
     )
     uvicorn.Server(config).run()
     return 0
@@ -111,7 +104,7 @@ def application(settings: EdgeSettings) -> Starlette:
     outbox = Outbox(codec.encode)
     pages = Edge(
         pool=pool,
-        facts=KafkaFacts({"bootstrap.servers": settings.broker}, codec),
+        facts=KafkaFacts(settings.client, codec),
         links=Links(_split(settings.link_secrets), settings.public_url),
         clock=clock,
         app_secrets=_split(settings.app_secrets),

@@ -22,7 +22,7 @@ def lacking(dsn: str) -> list[str]:
     return sorted({one.revision for one in script.walk_revisions()} - done)
 
 
-def upgrade(dsn: str, revision: str = "heads") -> None:
+def upgrade(dsn: str, revision: str = "head") -> None:
     """Applies what is missing; waits for another process that is doing the same."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])

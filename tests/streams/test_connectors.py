@@ -1,6 +1,7 @@
 """The connectors' process with everything real around it: from Kafka to a phone, an OMS and a store, and back."""
 
 import base64
+import json
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 from confluent_kafka import Consumer, Producer
@@ -19,9 +21,10 @@ from connectors.evidence.store import Store
 from connectors.evidence.verify import verify
 from schemas.catalogue import Topic
 from schemas.codec import Codec
-from schemas.events import CustomerContact, EvidenceStored, ReceiptReceived, WriteBackReceived
+from schemas.events import CustomerContact, EvidenceStored, OrderCompleted, ReceiptReceived, WriteBackReceived
 from schemas.registry import LockedRegistry
 from schemas.words import EvidencePath, Purpose
+from streams.connectors_cli import connectors
 from streams.topics import wanted_topics
 from streams.topics_broker import apply
 from tests.connectors.around import ANN, SIGNING, US, Around, an_evidence_request, an_update
@@ -40,7 +43,7 @@ CODEC = Codec(LockedRegistry())
 class Running:
     """A connectors process by its command line, and all that it talks to."""
 
-    def __init__(self, kafka: Kafka, dsn: str, s3: S3, folder: Path) -> None:
+    def __init__(self, kafka: Kafka, dsn: str, s3: S3, folder: Path, *arguments: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         client = {"bootstrap.servers": kafka.bootstrap}
@@ -87,7 +90,7 @@ class Running:
         credentials = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
         self.part = Part(
             "connectors",
-            [sys.executable, "-m", "streams.cli", "connectors"],
+            [sys.executable, "-m", "streams.cli", "connectors", *arguments],
             folder / "connectors.log",
             env=self.environment | credentials,
             cwd=ROOT,
@@ -185,6 +188,37 @@ def test_it_says_how_it_is_and_can_be_killed_where_a_test_wants_it(running: Runn
     sent = [entry["command_id"] for entry in running.simulators["twilio"].book("request", method="POST")]
     assert sent
     assert len(sent) == len(set(sent))
+
+
+def test_a_process_does_only_the_parts_that_it_is_told(
+    kafka: Kafka, dsn: str, s3: S3, tmp_path: Path
+) -> None:
+    running = Running(kafka, dsn, s3, tmp_path, "--only", "intake,register")
+    running.start()
+    try:
+        now = SystemClock().now()
+        contact = CustomerContact(customer_ref="ann", revision=1, phone=ANN, occurred_at=now)
+        running.sends(Topic.SMS, a_command(now=now, for_s=600, purpose=Purpose.LINK), "A1")
+        running.sends(Topic.CONTACTS, contact, "ann")
+        running.sends(Topic.OUTCOMES, OrderCompleted(event_id="o1", order_id="A1", occurred_at=now), "A1")
+        # Its own topics are read, and the text, which lies there as long, is left to others.
+        assert running.told(OrderCompleted)
+        with psycopg.connect(dsn) as connection:
+            until(lambda: connection.execute("SELECT 1 FROM customers").fetchone(), "the vault", 60)
+            assert connection.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+        assert not running.simulators["twilio"].book("request", method="POST")
+    finally:
+        running.close()
+    lines = running.part.log.read_text().splitlines()
+    said = [json.loads(line) for line in lines if line.startswith("{")]
+    assert {one["process"] for one in said} == {"connectors"}
+
+
+def test_a_part_that_there_is_not_is_refused_with_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert connectors(only="intake,telegrams") == 2
+    said = capsys.readouterr().err
+    assert "no part telegrams" in said
+    assert "write-back" in said
 
 
 def test_every_missing_setting_is_named_at_once(tmp_path: Path) -> None:
