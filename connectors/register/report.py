@@ -26,7 +26,7 @@ _CASES = """
     SELECT r.*, r.evidence IS NOT NULL AS kept, d.done_at FROM register_cases r LEFT JOIN (
         SELECT t.case_id, min(t.changed_at) AS done_at FROM case_timeline t JOIN register_cases c USING (case_id)
         WHERE (t.change #>> '{decision,version}')::int = c.version AND (t.change ->> 'state' = 'done'
-            OR (t.change ->> 'state' = 'closed' AND t.change ->> 'close_reason' IN ('done', 'picked')
+            OR (t.change ->> 'state' = 'closed' AND t.change ->> 'close_reason' IN ('done', 'picked', 'holdout')
                 AND t.change ->> 'written_at' IS NOT NULL AND t.change ->> 'triggered_at' IS NOT NULL
                 AND t.change -> 'evidence' ->> 'key' IS NOT NULL))
         GROUP BY t.case_id) d USING (case_id)
