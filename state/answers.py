@@ -3,8 +3,6 @@
 First decision wins among answers to one version; an answer that names the version that stands is a change.
 """
 
-from datetime import timedelta
-
 import msgspec
 
 from schemas.commands import ResponseVerdict
@@ -18,6 +16,7 @@ from state.news import tell
 from state.offers import question, reply
 from state.pricing import delta_minor, replacements
 from state.settlement import settle
+from state.spans import span
 from state.turn import Turn
 
 # Why an answer was not taken; the words for the customer are the connector's, by these reasons.
@@ -131,7 +130,7 @@ def _of_this_version(turn: Turn, case: Case, answer: Answer, event: ResponseRece
         if answer.decision_version != case.version:
             raise Refused("older_version")
         return
-    crossing = timedelta(milliseconds=turn.policy_of(case).timing.sms_crossing_ms)
+    crossing = span(turn.policy_of(case).timing.sms_crossing_ms)
     elsewhere = decision.channel not in (event.channel, Channel.UNKNOWN)
     if elsewhere and turn.now - decision.decided_at <= crossing:
         # Written without knowing of the decision that was just made elsewhere.
@@ -208,21 +207,20 @@ def _quantities(
         raise Refused("quantities")
     rest = line.quantity_ordered - keep
     options = [(option, units) for option, units in parts if option is not None]
-    if any(units < 0 for _, units in options) or (answer.refund_quantity or 0) < 0:
+    wanted = [units for _, units in options]
+    refund = answer.refund_quantity or 0
+    spoken_for = sum(wanted) + refund
+    if min([refund, *wanted]) < 0 or wanted.count(0) > 1:
         raise Refused("quantities")
-    refund = answer.refund_quantity if answer.refund_quantity is not None else 0
-    open_ended = [option for option, units in options if units == 0]
-    spoken_for = sum(units for _, units in options) + refund
-    if len(open_ended) > 1 or len({option.option_id for option, _ in options}) < len(options):
+    if len({option.option_id for option, _ in options}) < len(options):
         raise Refused("quantities")
-    if open_ended:
+    if 0 in wanted:
         options = [(option, units or rest - spoken_for) for option, units in options]
     elif answer.refund_quantity is None:
         # Whatever nobody wants instead is not charged.
         refund = rest - spoken_for
-    if any(units <= 0 for _, units in options) or refund < 0:
-        raise Refused("quantities")
-    if keep + sum(units for _, units in options) + refund != line.quantity_ordered:
+    wanted = [units for _, units in options]
+    if min(wanted, default=1) <= 0 or refund < 0 or keep + sum(wanted) + refund != line.quantity_ordered:
         raise Refused("quantities")
     return keep, options, refund
 

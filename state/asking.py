@@ -2,7 +2,7 @@
 
 from schemas.commands import OfferedCase
 from schemas.words import Channel, Purpose
-from state.conversation import Case, Planned, Send
+from state.conversation import Case, Planned
 from state.offers import letter_all, offer
 from state.quiet import opens_at
 from state.reach import channels_left, waiting_cases
@@ -20,21 +20,18 @@ def ask(turn: Turn, step: Planned, purpose: Purpose) -> None:
     quiet = opens_at(turn.policy_of(anchor), anchor.exception, conversation.facts, turn.now) > turn.now
     # A switch may have been thrown since the plan was made.
     silenced = turn.rules.conditions.kills(conversation.store_id, anchor.exception.kind)
-    for channel in step.channels:
-        if silenced or not turn.usable(channel) or (channel is Channel.SMS and quiet):
-            continue
-        n = turn.send(
-            channel,
-            purpose,
-            waiting,
-            step=step.name,
-            offers=offers,
-            respond_by_at=turn.default_at(anchor),
-            not_after_at=step.due_at,
-            silent=quiet,
-        )
-        if n is not None:
-            conversation.sends = (*conversation.sends, Send(n, channel))
+    channels = () if silenced else step.channels
+    sent = turn.send(
+        tuple([c for c in channels if turn.usable(c) and not (quiet and c is Channel.SMS)]),
+        purpose,
+        waiting,
+        step=step.name,
+        offers=offers,
+        respond_by_at=turn.default_at(anchor),
+        not_after_at=step.due_at,
+        silent=quiet,
+    )
+    conversation.sends = (*conversation.sends, *sent)
     mark_asked(turn, waiting)
 
 

@@ -1,6 +1,6 @@
 """The calls of a voice step: one attempt at a time, the next one spaced, or when the customer asked for it."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from schemas.words import Channel, Purpose
 from state.asking import mark_asked, questions
@@ -8,6 +8,7 @@ from state.conversation import Call
 from state.plan import last_dial_at
 from state.quiet import opens_at
 from state.reach import latest_dial_at, may_call, waiting_cases
+from state.spans import span
 from state.turn import Turn
 
 
@@ -31,8 +32,8 @@ def dial(turn: Turn) -> None:
     if not waiting:
         return
     conversation.calls += 1
-    n = turn.send(
-        Channel.VOICE,
+    sent = turn.send(
+        (Channel.VOICE,),
         Purpose.CALL,
         waiting,
         step=step.name,
@@ -42,8 +43,8 @@ def dial(turn: Turn) -> None:
         not_after_at=min(latest_at, step.due_at),
     )
     mark_asked(turn, waiting)
-    if n is not None:
-        conversation.call = Call(n)
+    for send in sent:
+        conversation.call = Call(send.n)
 
 
 def attempt_failed(turn: Turn) -> None:
@@ -54,7 +55,7 @@ def attempt_failed(turn: Turn) -> None:
     step = turn.policy_of(waiting[0]).voice_step if waiting else None
     if step is None or conversation.calls_ended or conversation.calls >= conversation.calls_max:
         return
-    conversation.next_call_at = turn.now + timedelta(milliseconds=step.spacing_ms)
+    conversation.next_call_at = turn.now + span(step.spacing_ms)
 
 
 def call_back_at(turn: Turn, at: datetime) -> bool:

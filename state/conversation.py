@@ -141,6 +141,14 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
         return self.mode is Mode.SHADOW
 
     @property
+    def delta_minor(self) -> int:
+        """What the decision that stands adds to the order's total."""
+        decision = self.decision
+        if decision is None or decision.price_before is None or decision.price_after is None:
+            return 0
+        return decision.price_after.minor - decision.price_before.minor
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Which of the four parts of done are missing, in their order; none of a case that ended another way."""
         given_up = self.close_reason is CloseReason.STUCK

@@ -1,6 +1,6 @@
 """The four parts of done, once a decision is written: its trigger, its evidence, who watches over them, and the end."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -24,6 +24,7 @@ from schemas.words import (
 from state.conversation import CallState, Case, Fulfilment, Proof, Write
 from state.news import tell_after_all
 from state.people import stick
+from state.spans import span
 from state.turn import Turn
 
 TRIGGERS = {
@@ -52,7 +53,7 @@ def seek_the_rest(turn: Turn, case: Case) -> None:
     call = turn.conversation.call
     if call is not None and call.state is CallState.ANSWERED:
         # The call's own record belongs into the evidence; the store keeps half of the patience for itself.
-        case.proof_at = turn.now + timedelta(milliseconds=turn.policy_of(case).evidence.stuck_ms // 2)
+        case.proof_at = turn.now + span(turn.policy_of(case).evidence.stuck_ms // 2)
     else:
         request_evidence(turn, case)
     case.watch_at = min(_patience(turn, case).values(), default=None)
@@ -65,9 +66,7 @@ def _patience(turn: Turn, case: Case) -> dict[str, datetime]:
         return {}
     policy, parts = turn.policy_of(case), case.missing
     waits_ms = {"evidence": policy.evidence.stuck_ms, "trigger": policy.write_back.trigger_stuck_ms}
-    return {
-        part: case.written_at + timedelta(milliseconds=ms) for part, ms in waits_ms.items() if part in parts
-    }
+    return {part: case.written_at + span(ms) for part, ms in waits_ms.items() if part in parts}
 
 
 def wait_again(turn: Turn, case: Case) -> None:
@@ -76,7 +75,7 @@ def wait_again(turn: Turn, case: Case) -> None:
         case.trigger = Fulfilment.SENT
     policy = turn.policy_of(case)
     waits_ms = max(policy.evidence.stuck_ms, policy.write_back.trigger_stuck_ms)
-    case.watch_at = turn.now + timedelta(milliseconds=waits_ms)
+    case.watch_at = turn.now + span(waits_ms)
 
 
 def _pull_trigger(turn: Turn, case: Case) -> None:

@@ -12,6 +12,7 @@ from state.plan import Situation, plan
 from state.quiet import opens_at
 from state.reach import attempts_left, digital_steps, waiting_cases
 from state.settlement import apply_default
+from state.spans import span
 from state.turn import Turn
 
 
@@ -20,7 +21,7 @@ def gather(turn: Turn, case: Case) -> None:
     conversation = turn.conversation
     policy = turn.policy_of(case)
     left = case.exception.fulfilment_deadline_at - turn.now
-    window = min(timedelta(milliseconds=policy.gather_ms), max(left / 10, timedelta()))
+    window = min(span(policy.gather_ms), max(left / 10, timedelta()))
     # Kafka's timestamps are whole milliseconds, and so are our deadlines.
     window -= timedelta(microseconds=window.microseconds % 1_000)
     standing = conversation.gather_until_at

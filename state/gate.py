@@ -3,7 +3,7 @@
 It runs on intake, on every rendering, on the answer, and again before write-back.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -15,6 +15,7 @@ from state.policy import Policy
 from state.pricing import cost_minor, pieces
 from state.quiet import zone_named
 from state.rules import Conditions
+from state.spans import span
 
 UNATTENDED = frozenset({OptionKind.SAFE_PLACE, OptionKind.NEIGHBOUR, OptionKind.LOCKER})
 # Goods are handed over in person at these, so that age and opening hours count.
@@ -138,7 +139,7 @@ def _is_reservation_over(option: Option, question: Question) -> bool:
     until_at = option.reserved_until_at
     if until_at is None:
         return False
-    return until_at - timedelta(milliseconds=question.policy.timing.reservation_margin_ms) <= question.now
+    return until_at - span(question.policy.timing.reservation_margin_ms) <= question.now
 
 
 def _priced(dearer: int, question: Question, reasons: list[str]) -> Pricing:

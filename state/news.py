@@ -1,12 +1,13 @@
 """What the customer is told afterwards: confirmations, defaults, withdrawals, and one invitation to rate us."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from schemas.words import Actor, Channel, Purpose
-from state.conversation import Announcement, Case, Notice, Write
+from state.conversation import Announcement, Case, Notice, Send, Write
 from state.offers import letter_all, offer
 from state.policy import DIGITAL
 from state.quiet import opens_at
+from state.spans import span
 from state.turn import NEWS_VALID, Turn
 
 # A stored preference was followed: told like a default, but it is the customer's own decision.
@@ -41,19 +42,17 @@ def spread(turn: Turn) -> None:
         channels = _channels(turn, purpose, origin, cases)
         letter_all(turn)
         offers = tuple([offer(turn, case) for case in cases])
-        sent = {}
-        for channel in channels:
-            sent[channel] = turn.send(
-                channel,
-                purpose,
-                cases,
-                offers=offers,
-                reason=reason,
-                not_after_at=turn.now + NEWS_VALID,
-                silent=_quiet(turn, cases),
-            )
+        sent = turn.send(
+            channels,
+            purpose,
+            cases,
+            offers=offers,
+            reason=reason,
+            not_after_at=turn.now + NEWS_VALID,
+            silent=_quiet(turn, cases),
+        )
         if purpose is Purpose.DEFAULT:
-            _announced(turn, cases, sent)
+            _announced(turn, cases, channels, sent)
 
 
 def _channels(turn: Turn, purpose: Purpose, origin: Channel, cases: list[Case]) -> tuple[Channel, ...]:
@@ -81,15 +80,15 @@ def _is_untrue(turn: Turn, notice: Notice) -> bool:
     return told and case is not None and not case.is_closed and case.write is Write.FAILED
 
 
-def _announced(turn: Turn, cases: list[Case], sent: dict[Channel, int | None]) -> None:
+def _announced(turn: Turn, cases: list[Case], channels: tuple[Channel, ...], sent: tuple[Send, ...]) -> None:
     """How a default was announced is part of the case; not at all is said as well."""
     conversation = turn.conversation
-    words = ",".join(sent) or NOT_POSSIBLE
+    words = ",".join(channels) or NOT_POSSIBLE
     for case in cases:
         case.announced = "shadow" if case.is_shadow else words
         turn.touch(case)
     told = tuple([case.case_id for case in cases if not case.is_shadow])
-    fresh = [Announcement(n, channel, told) for channel, n in sent.items() if n is not None]
+    fresh = [Announcement(send.n, send.channel, told) for send in sent]
     conversation.announcements = (*conversation.announcements, *fresh)[-ANNOUNCEMENTS_MAX:]
 
 
@@ -121,8 +120,8 @@ def plan_invitation(turn: Turn, delivered_at: datetime) -> bool:
     )
     if not policy.satisfaction.invite or not decided:
         return False
-    conversation.satisfaction_at = delivered_at + timedelta(milliseconds=policy.satisfaction.after_ms)
-    conversation.satisfaction_until_at = delivered_at + timedelta(milliseconds=policy.satisfaction.until_ms)
+    conversation.satisfaction_at = delivered_at + span(policy.satisfaction.after_ms)
+    conversation.satisfaction_until_at = delivered_at + span(policy.satisfaction.until_ms)
     return True
 
 
@@ -141,7 +140,7 @@ def invite(turn: Turn) -> None:
     channel = next((c for c in (*conversation.used, *DIGITAL) if c in turn.digital_channels([case])), None)
     conversation.invited = True
     if channel is not None and not conversation.opted_out:
-        turn.send(channel, Purpose.SATISFACTION, [case], not_after_at=until_at)
+        turn.send((channel,), Purpose.SATISFACTION, [case], not_after_at=until_at)
 
 
 def tell(
@@ -154,7 +153,7 @@ def tell(
         conversation.notices = (*conversation.notices, notice)
     if conversation.notice_at is None:
         gather_ms = turn.policy_of(case).timing.notice_gather_ms
-        conversation.notice_at = turn.now + timedelta(milliseconds=gather_ms)
+        conversation.notice_at = turn.now + span(gather_ms)
 
 
 def untell(turn: Turn, case: Case) -> None:

@@ -110,7 +110,8 @@ def offer(turn: Turn, case: Case, *, spoken: bool = False) -> OfferedCase:
         case.keys = (*case.keys, *[option_id for option_id in case.offered if option_id not in case.keys])
     exception = case.exception
     line = exception.line
-    delta_minor = turn.order_delta_minor(case)
+    currency = exception.order_total.currency
+    others_minor = exception.order_total.minor + turn.order_delta_minor(case)
     return OfferedCase(
         case_id=case.case_id,
         letter=case.letter,
@@ -118,23 +119,23 @@ def offer(turn: Turn, case: Case, *, spoken: bool = False) -> OfferedCase:
         decision_version=case.version,
         line_name=line.name if line is not None else "",
         quantity_short=case.quantity_short,
-        options=tuple([_shown(turn, case, candidate, delta_minor, spoken=spoken) for candidate in shown]),
+        options=tuple([_shown(turn, case, candidate, others_minor, spoken=spoken) for candidate in shown]),
         more=len(candidates) - len(shown),
         refused=refused,
         refund_allowed=exception.refund_allowed and not case.is_closed,
         standing=case.decision,
         gift=_is_for_the_buyer_alone(turn, case),
-        total=Money(exception.order_total.minor + turn.order_delta_minor(), exception.order_total.currency),
-        refund_total=_refund_total(case, delta_minor) if spoken else None,
+        total=Money(others_minor + case.delta_minor, currency),
+        refund_total=_refund_total(case, others_minor) if spoken else None,
     )
 
 
-def _refund_total(case: Case, delta_minor: int) -> Money | None:
+def _refund_total(case: Case, others_minor: int) -> Money | None:
     """The order's total with all missing pieces of this line off it; None where there is no line."""
-    line, total = case.exception.line, case.exception.order_total
+    line, currency = case.exception.line, case.exception.order_total.currency
     if line is None:
         return None
-    return Money(total.minor + delta_minor - case.quantity_short * line.unit_price.minor, total.currency)
+    return Money(others_minor - case.quantity_short * line.unit_price.minor, currency)
 
 
 def _is_for_the_buyer_alone(turn: Turn, case: Case) -> bool:
@@ -143,7 +144,8 @@ def _is_for_the_buyer_alone(turn: Turn, case: Case) -> bool:
     return turn.conversation.facts.recipient_differs and (line is None or Group.GIFT in line.groups)
 
 
-def _shown(turn: Turn, case: Case, candidate: Candidate, delta_minor: int, *, spoken: bool) -> OfferedOption:
+def _shown(turn: Turn, case: Case, candidate: Candidate, others_minor: int, *, spoken: bool) -> OfferedOption:
+    """An option with its price, and the order's total if it is chosen beside what the other cases add."""
     option, verdict = candidate.option, candidate.verdict
     exception = case.exception
     currency = exception.order_total.currency
@@ -155,18 +157,18 @@ def _shown(turn: Turn, case: Case, candidate: Candidate, delta_minor: int, *, sp
         name=" + ".join([component.name for component in option.components]) or option.kind.value,
         quantity=short,
         price=Money(verdict.cost_minor - verdict.dearer_minor + paid_minor, currency),
-        total=Money(exception.order_total.minor + delta_minor + paid_minor, currency),
+        total=Money(others_minor + paid_minor, currency),
         dearer=Money(verdict.dearer_minor, currency) if verdict.pricing is Pricing.NEW_PRICE else None,
         at_old_price=verdict.pricing is Pricing.OLD_PRICE,
         less_content=candidate.rank.other_size and _holds_less(turn, case, candidate.content),
         while_stocks_last=option.kind is OptionKind.SUBSTITUTE and option.reserved_until_at is None,
         ranked_because=candidate.rank.why,
-        spoken=_spoken(turn, case, candidate, delta_minor) if spoken else None,
+        spoken=_spoken(turn, case, candidate, others_minor) if spoken else None,
         skus=tuple([component.sku for component in option.components]),
     )
 
 
-def _spoken(turn: Turn, case: Case, candidate: Candidate, delta_minor: int) -> Spoken:
+def _spoken(turn: Turn, case: Case, candidate: Candidate, others_minor: int) -> Spoken:
     option, content = candidate.option, candidate.content
     brands = list(dict.fromkeys([component.brand for component in option.components if component.brand]))
     known = option.components and all(c.attributes.allergens_known for c in option.components)
@@ -178,7 +180,7 @@ def _spoken(turn: Turn, case: Case, candidate: Candidate, delta_minor: int) -> S
         allergens=tuple(sorted(harmful)) if known else None,
         unit_price_minor=_unit_price_minor(candidate.verdict.cost_minor, content),
         own_choice=candidate.is_own_choice,
-        totals_minor=_totals_minor(turn, case, option, delta_minor),
+        totals_minor=_totals_minor(turn, case, option, others_minor),
         skus=tuple([component.sku for component in option.components]),
         reserved_until_at=option.reserved_until_at,
     )
@@ -205,12 +207,12 @@ def _unit_price_minor(cost_minor: int, content: Content | None) -> int:
     return round(cost_minor * divisor / content.amount)
 
 
-def _totals_minor(turn: Turn, case: Case, option: Option, delta_minor: int) -> tuple[int, ...]:
+def _totals_minor(turn: Turn, case: Case, option: Option, others_minor: int) -> tuple[int, ...]:
     """The order's total for each number of pieces, the rest refunded; none where one of them may not be had."""
     line, short = case.exception.line, case.quantity_short
     if line is None or not 1 <= short <= _PIECES_MAX:
         return ()
-    before_minor = case.exception.order_total.minor + delta_minor - short * line.unit_price.minor
+    before_minor = others_minor - short * line.unit_price.minor
     totals = []
     for units in range(1, short + 1):
         verdict = judge(option, question(turn, case, units))
@@ -240,7 +242,7 @@ def reply(turn: Turn, event: ResponseReceived, reason: str, about: list[Case]) -
     letter_all(turn)
     entitled = event.responder not in (Responder.STRANGER, Responder.CHILD, Responder.UNKNOWN)
     turn.send(
-        Channel.SMS,
+        (Channel.SMS,),
         Purpose.REPLY,
         about,
         reason=reason,

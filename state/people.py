@@ -25,8 +25,8 @@ def assign(turn: Turn) -> None:
     conversation = turn.conversation
     for (purpose, reason), cases in turn.handed.items():
         about = list(cases.values())
-        n = turn.send(Channel.PERSON, purpose, about, reason=reason, not_after_at=turn.now + NEWS_VALID)
+        sent = turn.send((Channel.PERSON,), purpose, about, reason=reason, not_after_at=turn.now + NEWS_VALID)
         told = [case.case_id for case in about if turn.may_contact(Channel.PERSON, case)]
-        if n is not None:
-            conversation.tasks = (*conversation.tasks, Task(n, told[0], reason, tuple(told[1:])))
+        tasks = [Task(send.n, told[0], reason, tuple(told[1:])) for send in sent]
+        conversation.tasks = (*conversation.tasks, *tasks)
     turn.handed = {}

@@ -12,6 +12,7 @@ import msgspec
 from schemas.words import Channel
 from state.conversation import Planned
 from state.policy import Policy, Step
+from state.spans import span
 
 # When may the telephone ring, from this instant on?
 RingsFrom = Callable[[datetime], datetime]
@@ -52,7 +53,7 @@ def last_dial_at(policy: Policy, deadline_at: datetime, queue_ms: int) -> dateti
     """A call that is asked for later could not be over, and its decision written, before the deadline."""
     timing = policy.timing
     needed_ms = timing.write_margin_ms + timing.talk_ms + timing.ring_ms + queue_ms
-    return deadline_at - timedelta(milliseconds=needed_ms)
+    return deadline_at - span(needed_ms)
 
 
 def plan(policy: Policy, situation: Situation) -> tuple[Planned, ...]:
@@ -154,7 +155,7 @@ def _laid_out(situation: Situation, windows: list[_Window]) -> tuple[Planned, ..
 
 
 def _after(at: datetime, ms: int) -> datetime:
-    return at + timedelta(milliseconds=ms)
+    return at + timedelta(0, 0, ms * 1_000)
 
 
 def _ms(span: timedelta) -> int:

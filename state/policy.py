@@ -13,6 +13,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.words import Channel, Contents, EvidencePart, EvidencePath, Kind, Mode, Purpose, Resolution
+from state.spans import span
 
 DIGITAL = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
 VOICE = Channel.VOICE
@@ -327,7 +328,7 @@ class Policy(Approved):
     @cached_property
     def write_margin(self) -> timedelta:
         """After `deadline - write_margin`, nothing more can be written in time."""
-        return timedelta(milliseconds=self.timing.write_margin_ms)
+        return span(self.timing.write_margin_ms)
 
     @cached_property
     def voice_step(self) -> Step | None:

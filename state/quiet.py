@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from schemas.events import ExceptionRaised
 from schemas.facts import CustomerFacts
 from state.policy import Policy, Quiet
+from state.spans import span
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -55,7 +56,7 @@ def exempt_span(policy: Policy, exception: ExceptionRaised) -> tuple[datetime, d
     slot_from, slot_until = exception.delivery.slot_from_at, exception.delivery.slot_until_at
     if not (policy.quiet.exempt_in_slot and country and country.quiet_exempt and slot_from and slot_until):
         return None
-    slack = timedelta(milliseconds=policy.quiet.slot_slack_ms)
+    slack = span(policy.quiet.slot_slack_ms)
     return slot_from - slack, slot_until + slack
 
 

@@ -50,10 +50,11 @@ def rank(
     if line is None:
         starts = option.slot_from_at.timestamp() if option.slot_from_at is not None else _FAR
         return Rank(True, True, True, starts, option.option_id)
-    own = bool(facts.own_choices) and _is_own_choice(option, line, facts)
-    same_brand = line.brand != "" and all(component.brand == line.brand for component in option.components)
+    own = facts.own_choices != () and _is_own_choice(option, line, facts)
+    brand = line.brand
+    other_brand = brand == "" or [c for c in option.components if c.brand != brand] != []
     distance = _distance(line, short, cost_minor, content)
-    return Rank(not own, not same_brand, not _same_size(line, short, content), distance, option.option_id)
+    return Rank(not own, other_brand, not _same_size(line, short, content), distance, option.option_id)
 
 
 def _is_own_choice(option: Option, line: Line, facts: CustomerFacts) -> bool:

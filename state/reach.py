@@ -1,11 +1,12 @@
 """Which ways to this customer are left: digital steps with their channels, and calls; what a plan is made from."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from schemas.words import Channel, Kind
 from state.conversation import Case, Conversation, Planned
 from state.plan import Digital, last_dial_at
 from state.policy import Policy, Step
+from state.spans import span
 from state.turn import Turn
 
 
@@ -36,7 +37,7 @@ def digital_steps(turn: Turn, anchor: Case, policy: Policy, running: Planned | N
 def _goes_on(turn: Turn, anchor: Case, step: Step, asked_at: datetime) -> bool:
     """A window that was cut short for another case's deadline: this one still has the rest of it."""
     conversation = turn.conversation
-    ends_at = asked_at + timedelta(milliseconds=step.window_ms or 0)
+    ends_at = asked_at + span(step.window_ms or 0)
     last_opened = step.name == conversation.opened_steps[-1]
     return anchor.case_id != conversation.anchor and last_opened and ends_at > turn.now
 

@@ -1,7 +1,5 @@
 """A decision is made: the default where nobody answered, the version that it becomes, and its update to the OMS."""
 
-from datetime import timedelta
-
 from schemas.commands import OrderUpdate
 from schemas.facts import Decision, Money
 from schemas.ids import decision_id
@@ -12,6 +10,7 @@ from state.done import close
 from state.news import tell
 from state.people import stick
 from state.pricing import delta_minor
+from state.spans import span
 from state.turn import Turn
 
 
@@ -113,7 +112,7 @@ def write_back(turn: Turn, case: Case) -> None:
     case.write = Write.SENT
     case.write_attempt += 1
     case.retry_at = None
-    case.watch_at = turn.now + timedelta(milliseconds=policy.write_back.stuck_ms)
+    case.watch_at = turn.now + span(policy.write_back.stuck_ms)
     turn.act(
         case,
         OrderUpdate(

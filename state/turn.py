@@ -113,7 +113,7 @@ class Turn:
 
     def send(
         self,
-        channel: Channel,
+        channels: tuple[Channel, ...],
         purpose: Purpose,
         about: list[Case],
         *,
@@ -125,54 +125,64 @@ class Turn:
         respond_by_at: datetime | None = None,
         silent: bool = False,
         reply_to: str = "",
-    ) -> int | None:
-        """Ask a connector to send or dial; the command's number, or None where nobody is contacted."""
+    ) -> tuple[Send, ...]:
+        """Ask connectors to send or dial, the same on each channel; empty where nobody is contacted."""
         conversation = self.conversation
         concerned = about or conversation.cases
-        untold = {case.case_id for case in concerned if not self.may_contact(channel, case)}
+        # A task for staff stands alone, and every other channel is alike in whom it may reach.
+        untold = (
+            {case.case_id for case in concerned if not self.may_contact(channels[0], case)}
+            if channels
+            else ()
+        )
         if untold:
+            would_have = [f"{purpose} by {channel}" for channel in channels]
             for case in about:
                 if case.case_id in untold:
-                    case.would_have = (*case.would_have, f"{purpose} by {channel}")[-16:]
+                    case.would_have = (*case.would_have, *would_have)[-16:]
                     self.touch(case)
             if len(untold) == len(concerned):
-                return None
+                return ()
             about = [case for case in about if case.case_id not in untold]
             offers = tuple([offered for offered in offers if offered.case_id not in untold])
-        n = self.next_number()
+        sent = tuple([Send(self.next_number(), channel) for channel in channels])
+        if not sent:
+            return ()
         anchor = (about or conversation.cases)[0]
         policy = self.policy_of(anchor)
         exempt_from_at, exempt_until_at = exempt_span(policy, anchor.exception) or (None, None)
-        self.effects.append(
-            ChannelCommand(
-                command_id=command_id(conversation.conversation_id, n),
-                order_id=conversation.order_id,
-                conversation_id=conversation.conversation_id,
-                customer_ref=conversation.customer_ref,
-                store_id=conversation.store_id,
-                channel=channel,
-                purpose=purpose,
-                about=tuple([case.case_id for case in about]),
-                step=step,
-                attempt=attempt,
-                reason=reason,
-                cases=offers,
-                respond_by_at=respond_by_at,
-                not_after_at=not_after_at,
-                silent=silent,
-                locale=conversation.facts.locale,
-                script=policy.script_for(conversation.facts.locale),
-                policy=policy.key,
-                reply_to=reply_to,
-                issued_at=self.now,
-                zones=tuple([zone.key for zone in zones_of(anchor.exception, conversation.facts)]),
-                quiet_exempt_from_at=exempt_from_at,
-                quiet_exempt_until_at=exempt_until_at,
-            )
+        command = ChannelCommand(
+            command_id=command_id(conversation.conversation_id, sent[0].n),
+            order_id=conversation.order_id,
+            conversation_id=conversation.conversation_id,
+            customer_ref=conversation.customer_ref,
+            store_id=conversation.store_id,
+            channel=channels[0],
+            purpose=purpose,
+            about=tuple([case.case_id for case in about]),
+            step=step,
+            attempt=attempt,
+            reason=reason,
+            cases=offers,
+            respond_by_at=respond_by_at,
+            not_after_at=not_after_at,
+            silent=silent,
+            locale=conversation.facts.locale,
+            script=policy.script_for(conversation.facts.locale),
+            policy=policy.key,
+            reply_to=reply_to,
+            issued_at=self.now,
+            zones=tuple([zone.key for zone in zones_of(anchor.exception, conversation.facts)]),
+            quiet_exempt_from_at=exempt_from_at,
+            quiet_exempt_until_at=exempt_until_at,
         )
-        if channel is not Channel.PERSON and channel not in conversation.used:
-            conversation.used = (*conversation.used, channel)
-        return n
+        self.effects.append(command)
+        for send in sent[1:]:
+            again = command_id(conversation.conversation_id, send.n)
+            self.effects.append(msgspec.structs.replace(command, command_id=again, channel=send.channel))
+        fresh = [c for c in channels if c is not Channel.PERSON and c not in conversation.used]
+        conversation.used = (*conversation.used, *fresh)
+        return sent
 
     def cancel_sends(self, reason: str, channels: tuple[Channel, ...] | None = None) -> None:
         """Take back what may still be queued, a ringing call included; a call in progress is told."""
@@ -260,12 +270,7 @@ class Turn:
 
     def order_delta_minor(self, without: Case | None = None) -> int:
         """What the order's decisions add to its total, all of them or those of the other cases."""
-        total = 0
-        for case in self.conversation.cases:
-            decision = case.decision
-            if case is not without and decision and decision.price_before and decision.price_after:
-                total += decision.price_after.minor - decision.price_before.minor
-        return total
+        return sum([case.delta_minor for case in self.conversation.cases if case is not without])
 
     def finish(self) -> tuple[Conversation, list[Effect | QuarantineRecord]]:
         """The moved conversation, and all effects with what the register is to show at the end."""

@@ -101,7 +101,7 @@ def _answer(turn: Turn, event: ResponseReceived, purpose: Purpose) -> None:
     if channel in (Channel.PAGE, Channel.APP) or not turn.conversation.facts.may_use(channel):
         return
     about = turn.conversation.open_cases
-    turn.send(channel, purpose, about, reply_to=event.event_id, not_after_at=turn.now + NEWS_VALID)
+    turn.send((channel,), purpose, about, reply_to=event.event_id, not_after_at=turn.now + NEWS_VALID)
 
 
 def _send_link(turn: Turn) -> None:
@@ -109,7 +109,7 @@ def _send_link(turn: Turn) -> None:
     channel = next((c for c in (Channel.SMS, Channel.EMAIL, Channel.PUSH) if turn.usable(c)), None)
     open_cases = turn.conversation.open_cases
     if channel is not None and open_cases:
-        turn.send(channel, Purpose.LINK, open_cases, not_after_at=turn.default_at(open_cases[0]))
+        turn.send((channel,), Purpose.LINK, open_cases, not_after_at=turn.default_at(open_cases[0]))
 
 
 def _rated(turn: Turn, event: ResponseReceived) -> None:

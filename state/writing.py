@@ -1,7 +1,5 @@
 """What the OMS said to an update: written, to be tried again, a changed line, a conflict; and what stands then."""
 
-from datetime import timedelta
-
 import msgspec
 
 from schemas.events import WriteBackReceived
@@ -17,6 +15,7 @@ from state.people import stick
 from state.pricing import delta_minor, replacements, rescaled
 from state.rules import BLOCKED
 from state.settlement import apply_default, settle, without_options, write_back
+from state.spans import span
 from state.turn import Turn
 
 _APPLIED = frozenset({WriteBackOutcome.APPLIED, WriteBackOutcome.ALREADY_APPLIED})
@@ -101,9 +100,9 @@ def _retry(turn: Turn, case: Case) -> None:
         _write_failed(turn, case, "the order is being modified by somebody else and stays so")
         return
     wait_ms = limits.retry_ms * 2 ** min(case.write_attempt - 1, 6)
-    case.retry_at = turn.now + timedelta(milliseconds=wait_ms)
+    case.retry_at = turn.now + span(wait_ms)
     # Waiting our turn is no silence.
-    case.watch_at = case.retry_at + timedelta(milliseconds=limits.stuck_ms)
+    case.watch_at = case.retry_at + span(limits.stuck_ms)
 
 
 def _line_changed(turn: Turn, case: Case, line_quantity: int | None) -> None:
