@@ -1,7 +1,12 @@
 """`make bench-core`: CPU of `decide` and size of its state, on the shapes that production sees most.
 
-Each sample times one call on a fresh copy of the same conversation, on the thread's CPU clock, so that a shared
-machine disturbs it little; the figure is the median of many. BENCH_JSON=1 prints one JSON line last.
+Each sample times one call on a fresh copy of the same conversation, on the thread's CPU clock. A shared machine still
+slows whole stretches, up to twofold, so that a figure is the least median of many short batches; the median over all
+of them stands beside it. BENCH_JSON=1 prints one JSON line last, of the former.
+
+`response_us` is a tap on the page that decides one of two open cases. Deadlines are slower and have figures of their
+own: the question leaves (`ask`), the call is dialled (`call`), nobody answered (`default`); `deadline_us` is the
+median of the three together. docs/profile.md says where their time goes.
 """
 
 import json
@@ -11,6 +16,8 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import chain
+from typing import NamedTuple
 
 from schemas.codec import Codec
 from schemas.events import Answer, ExceptionAccepted, ResponseReceived
@@ -23,9 +30,20 @@ from tests.builders import NOON, a_customer, a_line, an_exception, an_option
 from tests.scenarios.world import World
 
 SAMPLES = int(os.environ.get("SAMPLES", "4000"))
-MUST = {"response_us": 60, "deadline_us": 60, "opening_us": 200, "state_bytes": 3_072}
-AIM = {"response_us": 25, "deadline_us": 25, "opening_us": 80, "state_bytes": 2_048}
+BATCH = 100
+DEADLINES = ("deadline_us", "deadline_default_us", "deadline_call_us", "deadline_ask_us")
+MUST = {"response_us": 60, "opening_us": 200, "state_bytes": 3_072} | dict.fromkeys(DEADLINES, 60)
+AIM = {"response_us": 25, "opening_us": 80, "state_bytes": 2_048} | dict.fromkeys(DEADLINES, 25)
 
+SAYS = {
+    "response_us": "a tap decides one of two open cases",
+    "deadline_us": "the three deadlines together",
+    "opening_us": "the first exception of an order, three options",
+    "state_bytes": "two open cases, three options each, asked",
+    "deadline_default_us": "nobody answered: two defaults, two updates",
+    "deadline_call_us": "the window closes: plan, six options, one call",
+    "deadline_ask_us": "gathering ends: plan, six options, three messages",
+}
 OPTIONS = (
     an_option(),
     an_option("corner", sku="bread-corner", name="Corner Loaf 400 g", brand="Corner"),
@@ -49,25 +67,34 @@ def two_open_cases(after_s: float = 20) -> World:
     return world
 
 
-def times_us(step: Callable[[], object]) -> list[float]:
-    times = []
-    for _ in range(SAMPLES):
-        began = time.thread_time_ns()
-        step()
-        times.append((time.thread_time_ns() - began) / 1_000)
-    return times
+class Figure(NamedTuple):
+    """Microseconds: the median of the quietest batch, and of all samples."""
+
+    quiet: float
+    all: float
 
 
-def median_us(step: Callable[[], object]) -> float:
-    return statistics.median(times_us(step))
+def measured_us(*steps: Callable[[], object]) -> Figure:
+    """Of several steps, as many samples of each, taken together."""
+    batches = [
+        [_once_us(step) for step in steps for _ in range(BATCH)] for _ in range(max(SAMPLES // BATCH, 1))
+    ]
+    return Figure(min(map(statistics.median, batches)), statistics.median(chain(*batches)))
 
 
-def deadline_us(after_s: float) -> list[float]:
+def _once_us(step: Callable[[], object]) -> float:
+    began = time.thread_time_ns()
+    step()
+    return (time.thread_time_ns() - began) / 1_000
+
+
+def a_deadline(after_s: float) -> Callable[[], object]:
     """The deadline that comes next, so long after the first exception."""
     world = two_open_cases(after_s)
     record, rules = world.record(), world.rules
-    due = Deadline(record.due_at, record.due_version)
-    return times_us(lambda: decide(record, due, record.due_at, rules))
+    due_at = record.due_at or NOON
+    due = Deadline(due_at, record.due_version)
+    return lambda: decide(record, due, due_at, rules)
 
 
 def main() -> None:
@@ -82,27 +109,28 @@ def main() -> None:
     payload, codec = encode(record), Codec(LockedRegistry())
     opening_bytes = codec.encode(opening)
     # The three deadlines of two open cases: the gather window ends, the window closes, nobody answered.
-    asking, calling, giving_up = deadline_us(1), deadline_us(30), deadline_us(210)
+    asking, calling, giving_up = a_deadline(1), a_deadline(30), a_deadline(210)
     figures = {
-        "response_us": median_us(lambda: decide(record, response, later, rules)),
-        "deadline_us": statistics.median(asking + calling + giving_up),
-        "opening_us": median_us(lambda: decide(None, opening, NOON, rules)),
-        "state_bytes": len(payload),
-        "deadline_ask_us": statistics.median(asking),
-        "deadline_call_us": statistics.median(calling),
-        "deadline_default_us": statistics.median(giving_up),
-        "state_encode_us": median_us(lambda: encode(record)),
-        "state_decode_us": median_us(lambda: decode(payload)),
-        "avro_opening_decode_us": median_us(lambda: codec.decode(opening_bytes)),
-        "avro_opening_encode_us": median_us(lambda: codec.encode(opening)),
+        "response_us": measured_us(lambda: decide(record, response, later, rules)),
+        "deadline_us": measured_us(asking, calling, giving_up),
+        "opening_us": measured_us(lambda: decide(None, opening, NOON, rules)),
+        "state_bytes": Figure(len(payload), len(payload)),
+        "deadline_default_us": measured_us(giving_up),
+        "deadline_call_us": measured_us(calling),
+        "deadline_ask_us": measured_us(asking),
+        "state_encode_us": measured_us(lambda: encode(record)),
+        "state_decode_us": measured_us(lambda: decode(payload)),
+        "avro_opening_decode_us": measured_us(lambda: codec.decode(opening_bytes)),
+        "avro_opening_encode_us": measured_us(lambda: codec.encode(opening)),
     }
-    print(f"Python {platform.python_version()}, {SAMPLES} samples each, thread CPU time, medians")
-    for name, value in figures.items():
+    print(f"Python {platform.python_version()}, {SAMPLES} samples each, thread CPU time")
+    print(f"{'':24} {'quiet':>8} {'all':>8}")
+    for name, (quiet, whole) in figures.items():
         bounds = f"must <= {MUST[name]}, aim {AIM[name]}" if name in MUST else ""
-        missed = "  MISSED" if name in MUST and value > MUST[name] else ""
-        print(f"{name:24} {value:10.1f}  {bounds}{missed}")
+        missed = "MISSED" if name in MUST and quiet > MUST[name] else ""
+        print(f"{name:24} {quiet:8.1f} {whole:8.1f}  {SAYS.get(name, ''):50} {bounds} {missed}".rstrip())
     if os.environ.get("BENCH_JSON"):
-        print(json.dumps({name: round(value, 1) for name, value in figures.items()}))
+        print(json.dumps({name: round(figure.quiet, 1) for name, figure in figures.items()}))
 
 
 if __name__ == "__main__":
