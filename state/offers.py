@@ -180,7 +180,7 @@ def _spoken(turn: Turn, case: Case, candidate: Candidate, others_minor: int) -> 
         allergens=tuple(sorted(harmful)) if known else None,
         unit_price_minor=_unit_price_minor(candidate.verdict.cost_minor, content),
         own_choice=candidate.is_own_choice,
-        totals_minor=_totals_minor(turn, case, option, others_minor),
+        totals_minor=_totals_minor(turn, case, candidate, others_minor),
         skus=tuple([component.sku for component in option.components]),
         reserved_until_at=option.reserved_until_at,
     )
@@ -207,7 +207,7 @@ def _unit_price_minor(cost_minor: int, content: Content | None) -> int:
     return round(cost_minor * divisor / content.amount)
 
 
-def _totals_minor(turn: Turn, case: Case, option: Option, others_minor: int) -> tuple[int, ...]:
+def _totals_minor(turn: Turn, case: Case, candidate: Candidate, others_minor: int) -> tuple[int, ...]:
     """The order's total for each number of pieces, the rest refunded; none where one of them may not be had."""
     line, short = case.exception.line, case.quantity_short
     if line is None or not 1 <= short <= _PIECES_MAX:
@@ -215,7 +215,8 @@ def _totals_minor(turn: Turn, case: Case, option: Option, others_minor: int) -> 
     before_minor = others_minor - short * line.unit_price.minor
     totals = []
     for units in range(1, short + 1):
-        verdict = judge(option, question(turn, case, units))
+        whole = units == short
+        verdict = candidate.verdict if whole else judge(candidate.option, question(turn, case, units))
         if verdict.reasons:
             return ()
         ours_minor = verdict.dearer_minor if verdict.pricing is Pricing.OLD_PRICE else 0
