@@ -36,7 +36,7 @@ def report_command(
     if as_json:
         print(json.dumps(made.as_json()))
     else:
-        _show(made, Console(highlight=False))
+        _show(made, _console())
     return 0
 
 
@@ -57,7 +57,7 @@ def trace_command(order: str, *, dsn: Dsn, as_json: AsJson = False) -> int:
     if as_json:
         print(json.dumps(story))
         return 0
-    out = Console(highlight=False)
+    out = _console()
     out.print(f"order {order}", style="bold", markup=False)
     for paragraph in paragraphs(story):
         out.print(paragraph, markup=False)
@@ -66,6 +66,11 @@ def trace_command(order: str, *, dsn: Dsn, as_json: AsJson = False) -> int:
         table.add_row(f"{when:%F %T}.{when.microsecond // 1000:03d}", Text(what), Text(about, style="dim"))
     out.print(table)
     return 0
+
+
+def _console() -> Console:
+    """As wide as the terminal; into a file or a pipe, as wide as a line of figures needs."""
+    return Console(highlight=False, width=None if Console().is_terminal else 150)
 
 
 def _show(made: Report, out: Console) -> None:

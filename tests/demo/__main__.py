@@ -237,7 +237,9 @@ _SHORTENED = (
 
 def _verdict(stack: Stack, out: Console) -> int:
     """The report, then the verdict of whoever shares no code with the product."""
-    environment = os.environ | stack.environment
+    # Each may leave sends whose fate nobody can tell.
+    kills = {"SAVELINE_KILLS": str(sum(stack.restarts.values()))}
+    environment = os.environ | stack.environment | kills
     command = [sys.executable, "-m", "streams.cli"]
     subprocess.run([*command, "report"], env=environment, check=False)
     verdict = subprocess.run([*command, "verify"], env=environment, check=False)
