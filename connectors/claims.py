@@ -12,6 +12,7 @@ from connectors.claim_states import ClaimState, Move, move
 from connectors.clock import Clock
 from connectors.outbox import Connection, Outbox
 from connectors.rates import Rate, take
+from connectors.tracing import traced
 from schemas.commands import ChannelCancel, ChannelCommand
 from schemas.events import ReceiptReceived
 from schemas.words import Channel, ReceiptState
@@ -68,22 +69,24 @@ class Claims:
     def __init__(self, pool: ConnectionPool[Connection], outbox: Outbox, clock: Clock, run: str) -> None:
         self.pool, self.outbox, self._clock, self._run = pool, outbox, clock, run
 
-    def file(self, records: Sequence[ChannelCommand | ChannelCancel]) -> None:
-        """Durable when it returns; repeats change nothing."""
+    def file(self, records: Sequence[ChannelCommand | ChannelCancel], traces: Sequence[str] = ()) -> None:
+        """Durable when it returns; repeats change nothing. `traces` are the records' own, in their order."""
         now = self._clock.now()
-        commands = [one for one in records if isinstance(one, ChannelCommand)]
+        beside = traced(records, traces)
+        commands = [(one, trace) for one, trace in beside if isinstance(one, ChannelCommand)]
         with self.pool.connection() as connection, connection.transaction():
             with connection.cursor() as cursor:
                 cursor.executemany(
                     "INSERT INTO claims (command_id, order_id, conversation_id, customer_ref, channel,"
-                    " purpose, command, state, not_after_at, not_before_at, filed_at)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, %s, 'planned', %s, %s, %s) ON CONFLICT DO NOTHING",
+                    " purpose, command, state, not_after_at, not_before_at, filed_at, traceparent)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, 'planned', %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                     [
                         (
                             *(one.command_id, one.order_id, one.conversation_id, one.customer_ref),
                             *(one.channel, one.purpose, msgspec.json.encode(one), one.not_after_at, now, now),
+                            trace,
                         )
-                        for one in commands
+                        for one, trace in commands
                     ],
                 )
             for one in records:

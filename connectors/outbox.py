@@ -1,12 +1,13 @@
 """Facts that leave in the transaction that made them true, and reach Kafka at least once, after it."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from connectors.tracing import current
 from schemas.catalogue import Topic
 from schemas.events import Fact
 
@@ -14,10 +15,19 @@ Connection = psycopg.Connection[Any]
 _AT_ONCE = 500
 
 
-class Publish(Protocol):
-    """Hands records (topic, key, value) to Kafka; returns only once all are acknowledged, else raises."""
+class Leaving(NamedTuple):
+    """A record on its way to Kafka; `traceparent` is empty where it belongs to no trace."""
 
-    def __call__(self, records: list[tuple[str, str, bytes]]) -> None: ...
+    topic: str
+    key: str
+    value: bytes
+    traceparent: str = ""
+
+
+class Publish(Protocol):
+    """Hands records to Kafka; returns only once all are acknowledged, else raises."""
+
+    def __call__(self, records: list[Leaving]) -> None: ...
 
 
 class Outbox:
@@ -33,10 +43,14 @@ class Outbox:
             self.put_elsewhere(connection, self._topic, fact.order_id, fact)
 
     def put_elsewhere(self, connection: Connection, topic: Topic, key: str, record: msgspec.Struct) -> None:
-        """A record for another topic, part of the caller's transaction."""
+        """A record for another topic, part of the caller's transaction.
+
+        What answers a command goes on with that command's trace, everything else with the current one.
+        """
         connection.execute(
-            "INSERT INTO outbox (topic, key, value) VALUES (%s, %s, %s)",
-            [str(topic), key, self._encode(record)],
+            "INSERT INTO outbox (topic, key, value, traceparent) VALUES (%s, %s, %s, coalesce("
+            " (SELECT nullif(traceparent, '') FROM claims WHERE command_id = %s), %s))",
+            [str(topic), key, self._encode(record), getattr(record, "command_id", ""), current()],
         )
 
 
@@ -44,9 +58,10 @@ def publish_outbox(pool: ConnectionPool[Connection], publish: Publish) -> int:
     """One batch, oldest first; returns how many. Killed in between, it publishes them once more."""
     with pool.connection() as connection, connection.transaction():
         rows = connection.execute(
-            "SELECT id, topic, key, value FROM outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED", [_AT_ONCE]
+            "SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
+            [_AT_ONCE],
         ).fetchall()
         if rows:
-            publish([(topic, key, bytes(value)) for _, topic, key, value in rows])
+            publish([Leaving(topic, key, bytes(value), trace) for _, topic, key, value, trace in rows])
             connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", [[row[0] for row in rows]])
     return len(rows)

@@ -24,6 +24,7 @@ from connectors.edge.tokens import Links
 from connectors.edge.twilio import TwilioHooks
 from connectors.edge.voice import Manner, VoiceHooks
 from connectors.outbox import Connection, Outbox
+from connectors.tracing import TracedRequests
 from connectors.vault import Vault
 from connectors.voice.calls import Calls, House
 from connectors.voice.gather import FASTEST_MS_PER_CHAR
@@ -134,6 +135,7 @@ def application(settings: EdgeSettings) -> Starlette:
     )
     texts = Texts(pool, outbox, clock, vault, zone_of)
     hooks = TwilioHooks(claims, texts, signed, calls.hung_up)
+    pages.add_middleware(TracedRequests)
     pages.router.routes.extend([*hooks.routes(), *voice.routes(), *_platform(pool)])
     return pages
 

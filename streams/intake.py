@@ -13,6 +13,7 @@ from schemas.codec import Codec
 from schemas.errors import Malformed
 from streams.core import Batch, Record
 from streams.quarantine import Origin, of_record
+from streams.traces import HEADER, traceparent_of
 
 FLUSH_S = 30.0
 
@@ -58,7 +59,8 @@ class Admission:
             raise Undelivered(failures[0] if failures else f"not acknowledged within {FLUSH_S} s")
 
     def _publish(self, admitted: Admitted, record: Record, delivered: Any) -> None:
-        trace = [(name, value) for name, value in record.headers or () if name == "traceparent"]
+        found = traceparent_of(record)
+        trace = [(HEADER, found)] if found else []
         for fact in admitted.facts:
             value = self._codec.encode(fact)
             self._produce(Topic.CASE_EVENTS.value, fact.order_id.encode(), value, trace, delivered)

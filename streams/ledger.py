@@ -28,6 +28,7 @@ from streams.outcomes import ClockApart, Gap, Unreachable, Unsettled
 from streams.restore import APPLIED, IDENTITY, applied, applied_note, restore
 from streams.settings import LedgerSettings
 from streams.step import Step
+from streams.traces import Traces
 from streams.transactions import Transactions
 
 
@@ -111,6 +112,7 @@ class Ledger(Generic[S, E, R]):
             store.apply(changes)
         self._deadlines = Deadlines(store)
         self._live: LiveStates[S] = LiveStates(store, self.core, self.settings.states_in_memory_max)
+        self._traces = Traces(self.settings.states_in_memory_max)
         progress = store.state(PROGRESS)
         self.progress = Progress() if progress is None else decode_progress(body(progress))
         conditions = store.state(CONDITIONS)
@@ -211,6 +213,7 @@ class Ledger(Generic[S, E, R]):
             self.core,
             settings,
             self._live,
+            self._traces,
             conditions=self._conditions,
             now_ms=progress.now_ms,
             poisoned_in_a_row=self._poisoned_in_a_row,

@@ -10,11 +10,13 @@ from psycopg_pool import ConnectionPool
 from connectors.claims import Claims
 from connectors.outbox import Connection
 from connectors.register.projection import Placed, project
+from connectors.tracing import sound
 from schemas.catalogue import RECORDS, Topic
 from schemas.codec import Codec
 from schemas.errors import Malformed
 from streams.core import Batch, Record
 from streams.quarantine import Origin, Rejected, of_record
+from streams.traces import traceparent_of
 
 # Puts records that are no commands of ours into quarantine; returns once the broker has them.
 Quarantine = Callable[[list[Rejected]], None]
@@ -33,14 +35,12 @@ class Outbound:
         quarantine: Quarantine,
         version: str,
     ) -> None:
-        self._codec, self._pool, self._claims = codec, pool, claims
+        self._codec, self._pool, self._filed = codec, pool, self.filing(claims.file)
         self._quarantine, self._version = quarantine, version
 
     def file(self, topic: str, partition: int, batch: Batch) -> None:
         """Channel commands and cancellations become claims, in one statement for the whole delivery."""
-        commands = [record for _, record in self._decoded(topic, partition, batch)]
-        if commands:
-            self._filed(commands)
+        self._filed(topic, partition, batch)
 
     def show(self, topic: str, partition: int, batch: Batch) -> None:
         """Case changes become rows of the register."""
@@ -50,20 +50,17 @@ class Outbound:
         if placed:
             self._shown(placed)
 
-    def filing(self, file: Callable[[list[Any]], None]) -> Callable[[str, int, Batch], None]:
+    def filing(self, file: Callable[[list[Any], list[str]], None]) -> Callable[[str, int, Batch], None]:
         """A handler that only files what is ours, such as updates for the OMS and requests for evidence."""
         durable = _wait_for_the_database(file)
 
         def handle(topic: str, partition: int, batch: Batch) -> None:
-            records = [record for _, record in self._decoded(topic, partition, batch)]
-            if records:
-                durable(records)
+            found = self._decoded(topic, partition, batch)
+            if found:
+                traces = [sound(traceparent_of(at).decode("latin-1")) for at, _ in found]
+                durable([record for _, record in found], traces)
 
         return handle
-
-    @_wait_for_the_database
-    def _filed(self, commands: list[Any]) -> None:
-        self._claims.file(commands)
 
     @_wait_for_the_database
     def _shown(self, placed: list[Placed]) -> None:

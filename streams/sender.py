@@ -5,7 +5,9 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 
+from connectors.outbox import Leaving
 from streams.quarantine import Rejected
+from streams.traces import HEADER
 
 _FLUSH_S = 30.0
 Headers = list[tuple[str, bytes]]
@@ -21,9 +23,9 @@ class Sender:
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
 
-    def publish(self, records: list[tuple[str, str, bytes]]) -> None:
-        """Topic, key and value of each; raises `Unsent`."""
-        self._send((topic, key.encode(), value, []) for topic, key, value in records)
+    def publish(self, records: list[Leaving]) -> None:
+        """Raises `Unsent`."""
+        self._send((one.topic, one.key.encode(), one.value, _traced(one.traceparent)) for one in records)
 
     def quarantine(self, topic: str) -> Callable[[list[Rejected]], None]:
         def put(rejected: list[Rejected]) -> None:
@@ -48,3 +50,7 @@ class Sender:
             raise Unsent(str(error)) from error
         if self._producer.flush(_FLUSH_S) or failures:
             raise Unsent(failures[0] if failures else f"not acknowledged within {_FLUSH_S} s")
+
+
+def _traced(traceparent: str) -> Headers:
+    return [(HEADER, traceparent.encode())] if traceparent else []

@@ -14,6 +14,7 @@ from streams.outcomes import PoisonStreak
 from streams.placement import partition_of
 from streams.quarantine import Rejected, of_deadline, of_record
 from streams.settings import LedgerSettings
+from streams.traces import Traces
 
 _NO_DEADLINE = (NEVER, 0)
 
@@ -37,6 +38,7 @@ class Step(Generic[S, E, R]):
         core: Core[S, E, R],
         settings: LedgerSettings,
         live: LiveStates[S],
+        traces: Traces,
         *,
         conditions: bytes | None,
         now_ms: int,
@@ -45,6 +47,7 @@ class Step(Generic[S, E, R]):
         self._core = core
         self._settings = settings
         self._live = live
+        self._traces = traces
         self._rules = core.rules(conditions)
         self.conditions = conditions
         self.conditions_changed = False
@@ -192,14 +195,15 @@ class Step(Generic[S, E, R]):
         cause: Record | None,
     ) -> None:
         """Take over a decision; whatever raises here leaves the step as it was."""
+        if cause is not None and cause.headers:
+            self._traces.heard(key, cause)
         core, limit = self._core, self._settings.record_bytes_max
         outputs = core.outputs(effects) if effects else None
         if outputs:
             for output in outputs:
                 if output.value is not None and len(output.value) > limit:
                     raise _TooLarge(output.topic)
-            if cause is not None and cause.headers:
-                _carry_trace(outputs, cause)
+            self._traces.carry(key, cause, outputs)
         if after is None:
             if state is not None:
                 self.slots[key] = (None, NEVER, 0, indexed_ms)
@@ -230,13 +234,6 @@ class Step(Generic[S, E, R]):
         self.poisoned_in_a_row += 1
         if self.poisoned_in_a_row >= self._settings.poison_max:
             raise PoisonStreak(f"{self.poisoned_in_a_row} failures of `decide` in a row") from error
-
-
-def _carry_trace(outputs: Sequence[Output], cause: Record) -> None:
-    for name, value in cause.headers or ():
-        if name == "traceparent":
-            for output in outputs:
-                output.headers = [*(output.headers or ()), (name, value)]
 
 
 def _told(error: Exception) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from connectors.edge.requests import BODY_BYTES_MAX, Decisions, Picked, signed_b
 from connectors.edge.tokens import Links
 from connectors.outbox import Connection
 from connectors.register.projection import plain
+from connectors.tracing import continuing, current
 from schemas.events import Answer, ResponseReceived
 from schemas.facts import Money
 from schemas.words import Channel
@@ -125,7 +126,10 @@ class Edge:
             logged_in=channel is Channel.APP,
             received_at=self._clock.now(),
         )
-        await self._facts.publish([fact])
+        # An answer goes on with the trace of what it answers.
+        trace = await asyncio.to_thread(self._trace, found.conversation_id)
+        with continuing(trace or current()):
+            await self._facts.publish([fact])
         ends = self._clock.monotonic() + _WORD_WAIT_S
         while True:
             verdict, reason = await asyncio.to_thread(self._word, found.order_id, event_id)
@@ -143,6 +147,15 @@ class Edge:
     def _choices(self, order_id: str, conversation_id: str) -> Choices | None:
         with self._pool.connection() as connection:
             return choices(connection, order_id, conversation_id, self._zone_of)
+
+    def _trace(self, conversation_id: str) -> str:
+        with self._pool.connection() as connection:
+            row = connection.execute(
+                "SELECT traceparent FROM claims WHERE conversation_id = %s AND traceparent <> ''"
+                " ORDER BY filed_at DESC LIMIT 1",
+                [conversation_id],
+            ).fetchone()
+        return row[0] if row else ""
 
     def _word(self, order_id: str, response_id: str) -> tuple[str, str]:
         """What became of a response: `waiting`, `accepted`, or `refused` with the reason."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 from confluent_kafka import KafkaException, Producer
 
+from connectors.tracing import HEADER, current
 from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.events import Fact
@@ -36,12 +37,12 @@ class KafkaFacts:
 
     async def publish(self, facts: Sequence[Fact]) -> None:
         records = [(fact.order_id, self._encoded(fact)) for fact in facts]
-        await asyncio.to_thread(self._send, records)
+        await asyncio.to_thread(self._send, records, current())
 
     def _encoded(self, fact: msgspec.Struct) -> bytes:
         return self._codec.encode(fact)
 
-    def _send(self, records: Sequence[tuple[str, bytes]]) -> None:
+    def _send(self, records: Sequence[tuple[str, bytes]], traceparent: str) -> None:
         failures: list[str] = []
 
         def delivered(error: Any, _message: Any) -> None:
@@ -50,7 +51,10 @@ class KafkaFacts:
 
         try:
             for key, value in records:
-                self._producer.produce(Topic.CASE_EVENTS.value, value, key, on_delivery=delivered)
+                headers: list[tuple[str, str | bytes | None]] = [(HEADER, traceparent)] if traceparent else []
+                self._producer.produce(
+                    Topic.CASE_EVENTS.value, value, key, on_delivery=delivered, headers=headers
+                )
         except (BufferError, KafkaException) as error:
             raise Unpublished(str(error)) from error
         if self._producer.flush(_FLUSH_S) or failures:

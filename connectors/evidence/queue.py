@@ -1,7 +1,7 @@
 """Evidence requests wait in Postgres until their evidence is stored; a store that is down delays nothing else."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -15,6 +15,7 @@ from connectors.evidence.gather import Gathered, Sent
 from connectors.evidence.keeper import Keeper, Kept
 from connectors.evidence.store import StoreError
 from connectors.outbox import Connection, Outbox
+from connectors.tracing import continuing, traced
 from connectors.vault import Erased
 from schemas.commands import EvidenceRequest
 from schemas.events import EvidenceStored
@@ -51,20 +52,20 @@ class EvidenceQueue:
         self._gather, self._keeper, self._wait_for_parts = gather, keeper, wait_for_parts
         self._after = after
 
-    def file(self, requests: list[EvidenceRequest]) -> None:
-        """Durable when it returns; repeats change nothing."""
+    def file(self, requests: list[EvidenceRequest], traces: Sequence[str] = ()) -> None:
+        """Durable when it returns; repeats change nothing. `traces` are the requests' own, in their order."""
         now = self._clock.now()
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO evidence_requests"
-                " (request_id, order_id, case_id, conversation_id, record, filed_at, due_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                " (request_id, order_id, case_id, conversation_id, record, filed_at, due_at, traceparent)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 [
                     (
                         *(one.command_id, one.order_id, one.case_id, one.conversation_id),
-                        *(msgspec.json.encode(one), now, now),
+                        *(msgspec.json.encode(one), now, now, trace),
                     )
-                    for one in requests
+                    for one, trace in traced(requests, traces)
                 ],
             )
 
@@ -75,12 +76,17 @@ class EvidenceQueue:
             row = connection.execute(
                 "UPDATE evidence_requests SET due_at = %s, tries = tries + 1 WHERE request_id = ("
                 " SELECT request_id FROM evidence_requests WHERE settled_at IS NULL AND due_at <= %s"
-                " ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING record, tries, filed_at",
+                " ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING record, tries, filed_at, traceparent",
                 [now + _LEASE, now],
             ).fetchone()
         if row is None:
             return False
         request, tries, filed_at = msgspec.json.decode(bytes(row[0]), type=EvidenceRequest), row[1], row[2]
+        with continuing(row[3]):
+            self._try(request, filed_at, tries, now)
+        return True
+
+    def _try(self, request: EvidenceRequest, filed_at: datetime, tries: int, now: datetime) -> None:
         try:
             self._work_on(request, filed_at, now)
         except StoreError as error:
@@ -90,7 +96,6 @@ class EvidenceQueue:
         except Erased:
             # Nothing of theirs may be kept any more, and nothing can be.
             self._settle(request, None)
-        return True
 
     def _work_on(self, request: EvidenceRequest, filed_at: datetime, now: datetime) -> None:
         gathered = self._gather(request)

@@ -1,6 +1,7 @@
 """Updates wait in Postgres for their turn: one at a time an order, in order, until their fate is known."""
 
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
@@ -11,6 +12,7 @@ from psycopg_pool import ConnectionPool
 from connectors.clock import Clock
 from connectors.oms.writeback import WriteBack, Written
 from connectors.outbox import Connection, Outbox
+from connectors.tracing import continuing, traced
 from schemas.commands import OrderUpdate
 from schemas.events import WriteBackReceived
 from schemas.words import WriteBackOutcome
@@ -33,16 +35,16 @@ class WriteBackQueue:
     ) -> None:
         self._pool, self._outbox, self._clock, self._write_back = pool, outbox, clock, write_back
 
-    def file(self, updates: list[OrderUpdate]) -> None:
-        """Durable when it returns; repeats change nothing."""
+    def file(self, updates: list[OrderUpdate], traces: Sequence[str] = ()) -> None:
+        """Durable when it returns; repeats change nothing. `traces` are the updates' own, in their order."""
         now = self._clock.now()
         with self._pool.connection() as connection, connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO write_backs (update_id, attempt, order_id, record, filed_at, due_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                "INSERT INTO write_backs (update_id, attempt, order_id, record, filed_at, due_at, traceparent)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 [
-                    (one.command_id, one.attempt, one.order_id, msgspec.json.encode(one), now, now)
-                    for one in updates
+                    (one.command_id, one.attempt, one.order_id, msgspec.json.encode(one), now, now, trace)
+                    for one, trace in traced(updates, traces)
                 ],
             )
 
@@ -90,7 +92,7 @@ class WriteBackQueue:
     def _work_on(self, connection: Connection, seq: int) -> bool:
         row = connection.execute(
             "UPDATE write_backs SET tries = tries + 1 WHERE seq = %s AND settled_at IS NULL AND due_at <= %s"
-            " RETURNING record, tries, unknown_at",
+            " RETURNING record, tries, unknown_at, traceparent",
             [seq, self._clock.now()],
         ).fetchone()
         connection.commit()
@@ -99,10 +101,11 @@ class WriteBackQueue:
             return False
         update, tries, unknown_at = msgspec.json.decode(bytes(row[0]), type=OrderUpdate), row[1], row[2]
         # A second try is one whose first ended without a word: its process died, or nobody answered.
-        written = self._write_back.write(update, was_unknown=tries > 1 or unknown_at is not None)
-        log.info("written_back", update_id=update.command_id, outcome=written.outcome, code=written.code)
-        with connection.transaction():
-            self._settle(connection, seq, update, written, tries)
+        with continuing(row[3]):
+            written = self._write_back.write(update, was_unknown=tries > 1 or unknown_at is not None)
+            log.info("written_back", update_id=update.command_id, outcome=written.outcome, code=written.code)
+            with connection.transaction():
+                self._settle(connection, seq, update, written, tries)
         return True
 
     def _settle(

@@ -18,6 +18,7 @@ from connectors.oms.door import (
     Rejected,
     Unknown,
 )
+from connectors.tracing import HEADER, current
 from schemas.commands import OrderUpdate
 
 _CONFLICTS = {"LINE_CHANGED", "LINE_FULFILLED", "ORDER_NOT_MODIFIABLE", "ORDER_BEING_MODIFIED"}
@@ -50,7 +51,12 @@ class ReferenceOms:
 
     def __init__(self, base_url: str, token: str, timeout_s: float) -> None:
         self._base_url, self._timeout_s = base_url, timeout_s
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._token = token
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        trace = {HEADER: current()} if current() else {}
+        return {"Authorization": f"Bearer {self._token}", **trace}
 
     def capabilities(self) -> Capabilities:
         return Capabilities(unique_key=True, version=True, preview=True, atomic_refund=True)

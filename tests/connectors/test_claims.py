@@ -10,9 +10,10 @@ import pytest
 from connectors.channels.parcel import Absent, Found, Progress, Unseen
 from connectors.claim_states import ClaimState, Move
 from connectors.claims import Claims, DoubleSendError
-from connectors.outbox import publish_outbox
+from connectors.outbox import Leaving, publish_outbox
 from connectors.rates import Rate
 from connectors.register.migrate import upgrade
+from connectors.tracing import continuing, started
 from connectors.unsettled import Patience, Unsettled
 from schemas.commands import OfferedCase
 from schemas.words import Channel, Kind, Purpose, ReceiptState
@@ -161,7 +162,7 @@ def test_a_receipt_leaves_once_its_state_is_durable_and_again_if_publishing_fail
     rig.claims.file([a_command()])
     claim(rig)
     rig.claims.sent("A1~E1.1", "SM1")
-    published: list[tuple[str, str, bytes]] = []
+    published: list[Leaving] = []
 
     def broken(_records: list[tuple[str, str, bytes]]) -> None:
         raise ConnectionError
@@ -170,7 +171,7 @@ def test_a_receipt_leaves_once_its_state_is_durable_and_again_if_publishing_fail
         publish_outbox(rig.pool, broken)
     assert publish_outbox(rig.pool, published.extend) == 1
     assert publish_outbox(rig.pool, published.extend) == 0
-    [(topic, key, value)] = published
+    [(topic, key, value, _)] = published
     receipt = rig.codec.decode(value)
     assert (topic, key) == ("case.events.v1", "A1")
     assert (receipt.state, receipt.provider_id) == (ReceiptState.SENT, "SM1")
@@ -432,6 +433,19 @@ def test_quiet_hours_are_those_of_the_delivery_address_as_they_were_for_the_plan
     assert claim(rig, Channel.VOICE) == ["A1~E1.1", "A3~E1.1"]
     assert rig.told("A2~E1.1") == ["suppressed:quiet"]
     rig.close()
+
+
+def test_a_receipt_belongs_to_the_trace_of_its_command_whoever_reports_it(rig: Rig) -> None:
+    trace = started()
+    rig.claims.file([a_command("A1~E1.1"), a_command("A2~E1.1", customer_ref="bob")], [trace, ""])
+    claim(rig)
+    # A provider's webhook starts a trace of its own, which says nothing of the order.
+    with continuing(started()):
+        rig.claims.heard("A1~E1.1", "SM1", ReceiptState.DELIVERED, final=True)
+    rig.claims.sent("A2~E1.1", "SM2")
+    published: list[Leaving] = []
+    publish_outbox(rig.pool, published.extend)
+    assert [one.traceparent for one in published] == [trace, trace, ""]
 
 
 def test_several_processes_may_migrate_at_once(dsn: str) -> None:

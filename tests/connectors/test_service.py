@@ -18,7 +18,7 @@ from connectors.evidence.keeper import PURPOSE, Bundle
 from connectors.evidence.store import Store
 from connectors.evidence.verify import verify
 from connectors.oms.reference import ReferenceOms
-from connectors.outbox import Connection
+from connectors.outbox import Connection, Leaving
 from connectors.register.migrate import upgrade
 from connectors.service import Archive, Service, Setup
 from connectors.vault import Vault
@@ -57,7 +57,7 @@ class World:
         self.pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=1, max_size=20, open=True)
         self.codec = Codec(registry(None))
         self.vault = Vault(self.pool, b"m" * 32, b"s" * 16, self.clock)
-        self.published: list[tuple[str, str, bytes]] = []
+        self.published: list[Leaving] = []
         self.service = Service(
             Setup(run="one/1", retailer="Greengrocer", providers=self._providers()),
             pool=self.pool,
@@ -95,7 +95,9 @@ class World:
         )
 
     def told(self, kind: type[Any]) -> list[Any]:
-        facts = [self.codec.decode(value) for topic, _, value in self.published if topic == "case.events.v1"]
+        facts = [
+            self.codec.decode(value) for topic, _, value, _ in self.published if topic == "case.events.v1"
+        ]
         return [fact for fact in facts if isinstance(fact, kind)]
 
     def eventually(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
@@ -201,7 +203,7 @@ def test_one_exception_goes_out_on_every_channel_into_the_oms_and_into_the_evide
     deleted = world.simulators["twilio"].book("request", method="DELETE")
     assert len(deleted) == 1
     # What the customer is called and where they live is in no fact that leaves.
-    told = b"".join(value for _, _, value in world.published)
+    told = b"".join(value for _, _, value, _ in world.published)
     assert not [secret for secret in (ANN, "ann@example.com", "device-ann") if secret.encode() in told]
 
 

@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 
 from streams.core import Batch, Record
 from streams.outcomes import Fenced, Gap, PoisonStreak
+from streams.traces import own
 from tests.streams.job import Event
 from tests.streams.rig import Rig, Run
 
@@ -231,6 +232,18 @@ def test_the_trace_of_an_event_is_carried_to_what_it_caused(rig: Rig, run: Run) 
     run.processed(0)
     (command,) = rig.read("commands")
     assert command.headers() == [("traceparent", b"00-ab-cd-01")]
+
+
+def test_a_deadline_goes_on_with_the_trace_that_its_conversation_named_last(rig: Rig, run: Run) -> None:
+    rig.send(Event("a", 1, wait_ms=50), headers=[("traceparent", b"00-ab-cd-01")])
+    rig.send(Event("b", 2, wait_ms=50))
+    run.until(lambda: len(rig.said()) == 4, "the deadlines")
+    traces = {
+        (message.key(), tuple(value for _, value in message.headers() or ()))
+        for message in rig.read("commands")
+    }
+    # Where none was ever named, or it was forgotten in a failover, it is the order's own.
+    assert traces == {(b"a", (b"00-ab-cd-01",)), (b"b", ()), (b"b", (own(b"b"),))}
 
 
 def test_an_answer_in_a_transaction_that_is_still_open_holds_its_deadline_back(rig: Rig, run: Run) -> None:

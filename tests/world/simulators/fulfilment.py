@@ -68,6 +68,7 @@ class Fulfilment:
             except Malformed as error:
                 self.desk.book.write("malformed", error=str(error))
             else:
+                self._headers = [one for one in message.headers() or () if one[0] == "traceparent"]
                 self._take(done, trigger)
             # Receipts are out before the offset is: a kill in between answers twice, and does once.
             self._producer.flush(_FLUSH_S)
@@ -112,7 +113,9 @@ class Fulfilment:
             reason=reason,
             occurred_at=self.desk.clock.now(),
         )
-        self._producer.produce(self._topics[1], self._codec.encode(receipt), key=trigger.order_id)
+        self._producer.produce(
+            self._topics[1], self._codec.encode(receipt), key=trigger.order_id, headers=self._headers
+        )
         self.desk.book.write("receipt", **msgspec.structs.asdict(receipt))
 
 
