@@ -45,6 +45,9 @@ class Engine(Protocol):
     def reached(self, tp: TP, offset: int) -> None:
         """Everything before `offset` is processed, and there was nothing else to deliver just now."""
 
+    def stop(self, failure: BaseException) -> None:
+        """The group is lost: end the process, from whatever thread."""
+
 
 class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
     """What one fetch brought for a partition."""
@@ -74,6 +77,27 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
                 raise RuntimeError(f"aiokafka moved {name}")
             setattr(consumer, name, value)
         return consumer
+
+    async def on_start(self) -> None:
+        """Private. Hear of what aiokafka's part in the group gives up on.
+
+        It keeps such an error for whoever asks the consumer next, and waits until then; or its task ends. Faust asks
+        the fetcher alone: the worker would own what it owned, or nothing, and stand idle for ever.
+        """
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
+        for name in ("_push_error_to_user", "_coordination_task"):
+            if not hasattr(coordinator, name):
+                raise RuntimeError(f"aiokafka moved {name}")
+        coordinator._push_error_to_user = self._given_up  # noqa: SLF001
+        coordinator._coordination_task.add_done_callback(self._coordination_ended)  # noqa: SLF001
+
+    async def _given_up(self, failure: BaseException) -> None:
+        self.app.engine.stop(failure)  # type: ignore[attr-defined]
+
+    def _coordination_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (failure := task.exception()):
+            self.app.engine.stop(failure)  # type: ignore[attr-defined]
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Public. Really pause, before anything is fetched: Faust's own pause only filters.

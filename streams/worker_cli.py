@@ -7,6 +7,7 @@ from schemas.registry import registry
 from state import shelf
 from streams.environment import Faulty, read
 from streams.heart import HeartCore
+from streams.outcomes import Unreachable
 from streams.settings import WorkerSettings
 from streams.topics import wanted_topics
 from streams.topics_broker import UnreachableError, WrongTopicsError, require
@@ -21,9 +22,12 @@ def worker() -> int:
             app=settings.app, partitions=settings.partitions, replication=settings.replication
         )
         require(settings.client, wanted)
-    except (Faulty, shelf.PolicyFaults, WrongTopicsError, UnreachableError) as error:
+    except (Faulty, shelf.PolicyFaults, WrongTopicsError) as error:
         print(error, file=sys.stderr)
         return 2
+    except UnreachableError as error:
+        print(error, file=sys.stderr)
+        return Unreachable.exit_code
     from streams.worker import run
 
     # Faust reads the command line of its own worker.

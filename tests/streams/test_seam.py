@@ -16,6 +16,7 @@ import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from faust.app.base import App
 from faust.stores.base import Store
@@ -61,6 +62,10 @@ HELD = {
     FetchResult.getall: "3e717e30",
     Fetcher.fetched_records: "be434889",
     TopicPartitionState.consumed_to: "c7b8f0f9",
+    stock.AIOKafkaConsumerThread.on_start: "38b4e8bd",
+    GroupCoordinator._push_error_to_user: "743ff515",
+    GroupCoordinator.__init__: "9e729f07",
+    GroupCoordinator._coordination_routine: "75273e12",
 }
 
 
@@ -140,7 +145,10 @@ def a_seek_waits_for_the_fetch_that_began_before_it() -> None:
 
     consumer = gate.consumer
     consumer._thread = SimpleNamespace(
-        getmany=slow, resume=resumed, assignment=lambda: {TP("source", 0)}, known_position=lambda _: None
+        getmany=slow,
+        resume=resumed,
+        assignment=lambda: {TP("source", 0)},
+        known_position=lambda _: None,
     )
     consumer._engine.next_offset = lambda _: 5
     consumer.seek_wait = sought

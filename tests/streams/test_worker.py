@@ -14,6 +14,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from streams.engine import EXIT_BUG
 from streams.outcomes import Fenced, Gap
 from streams.placement import partition_of
 from tests.streams.job import Event
@@ -55,6 +56,13 @@ def test_a_static_member_that_comes_back_on_another_port_goes_on(rig: Rig) -> No
     rig.send(Event("after", 1))
     until(lambda: len(rig.said()) == 1, "its answer")
     assert again.end(signal.SIGTERM) == 0
+
+
+def test_a_worker_that_the_group_no_longer_reaches_ends_rather_than_stands_idle(rig: Rig) -> None:
+    worker = Worker(rig, "0", BREAK_COORDINATION="1").start()
+    until(lambda: not worker.running, "its end", 60)
+    assert worker.end() == EXIT_BUG
+    assert "the assignor has a bug" in worker.last_lines()
 
 
 # Each of these is also run against a mutant that it has to catch (`tests/mutants/test_engine_mutants.py`).
