@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.errors import NoOffsetForPartitionError
+from faust.tables.manager import TableManager
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
@@ -268,6 +269,15 @@ class Consumer(stock.Consumer):
         return positions
 
 
+class Tables(TableManager):
+    """Public: the setting `TableManager`."""
+
+    async def on_start(self) -> None:
+        """Private. The stock one first sleeps a second, for tables that are declared late; ours never are."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class Transport(stock.Transport):
     """Public: chosen by the scheme of `broker_consumer`."""
 
@@ -286,6 +296,7 @@ def register() -> None:
 def app_settings() -> dict[str, Any]:
     """The settings of a Faust app that the seam depends on."""
     return {
+        "TableManager": Tables,
         # Standbys would read uncommitted data, and our changelog is not for Faust to read.
         "table_standby_replicas": 0,
         "recovery_consistency_check": False,

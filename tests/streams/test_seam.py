@@ -20,6 +20,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from faust.app.base import App
 from faust.stores.base import Store
+from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as stock
@@ -48,6 +49,8 @@ HELD = {
     Consumer._drain_messages: "44a25003",
     Consumer.perform_seek: "0e8c130f",
     Consumer.ack: "5fcf41cf",
+    TableManager.on_start: "365dd25f",
+    TableManager._update_channels: "88e3941f",
     Recovery.on_recovery_completed: "6ef567ac",
     Recovery._resume_streams: "d986a671",
     Recovery._build_offsets: "27eec86b",
