@@ -31,6 +31,8 @@ from tests.world.stack import Stack, quiescent
 _NOTICE_S = 40.0
 _SETTLED_WITHIN_S = 150.0
 _KILLABLE = ("worker", "connectors", "edge", "broker")
+_TAKEN_BACK = ("returned", "redeliver", "cancel_order")
+_BACK = "SELECT count(DISTINCT order_id) FROM order_outcomes WHERE outcome IN ('completed', 'cancelled')"
 _GARBAGE = (b"", b"no avro at all", b"\x00\x00\x00\x00\x63 nobody's schema")
 # What goes wrong outside: by simulator, as its control door takes it.
 _FAULTS: dict[str, list[dict[str, Any]]] = {
@@ -128,6 +130,24 @@ class Hour:
     def _send(self, topic: Topic, key: str, record: msgspec.Struct) -> None:
         self._producer.produce(topic, self._codec.encode(record), key=key)
 
+    def drive(self) -> None:
+        """The vans come back: what became of each order, for the figures that only outcomes can show."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            rows = connection.execute(
+                "SELECT order_id, line_id, resolution, units_replaced FROM register_cases"
+            ).fetchall()
+            for order in self._orders:
+                cases = [row[1:] for row in rows if row[0] == order.order_id]
+                lines = {line: units for line, resolution, units in cases if line and resolution != "unknown"}
+                returned = any(resolution in _TAKEN_BACK for _, resolution, _ in cases)
+                for outcome in grocer.driven(order, lines, returned=returned, now=self._clock.now()):
+                    self._send(Topic.OUTCOMES, order.order_id, outcome)
+            self._producer.flush(30)
+            told, give_up = 0, time.monotonic() + _SETTLED_WITHIN_S
+            while told < len(self._orders) and time.monotonic() < give_up:
+                time.sleep(0.2)
+                told = (connection.execute(_BACK).fetchone() or (0,))[0]
+
     async def killed(self, name: str, after_s: float) -> None:
         await asyncio.sleep(after_s)
         self._told(f"{after_s:.0f} s: kill -9 for the {name}")
@@ -216,6 +236,7 @@ def main() -> int:
         hour = Hour(stack, orders, told, given.seed)
         view = asyncio.run(run(hour, out, said, given.kill, given.seconds))
         out.print(screen.line(view, time.monotonic() - begun), soft_wrap=True)
+        hour.drive()
         for name, count in stack.restarts.items():
             out.print(f"{name} was started again {count} x")
         code = _verdict(stack, out)

@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from schemas.events import CustomerContact, ExceptionRaised, ExceptionWithdrawn
+from schemas.events import (
+    CustomerContact,
+    Delivered,
+    ExceptionRaised,
+    ExceptionWithdrawn,
+    OrderCancelled,
+    OrderCompleted,
+)
 from schemas.facts import Attributes, Component, Content, Delivery, Line, Money, Option
 from schemas.words import Kind, OptionKind, UpstreamDefault, WithdrawalReason
 
@@ -84,6 +91,9 @@ AT_THE_DOOR: dict[Kind, int] = {
 _HINTS = {Kind.ITEM_UNAVAILABLE: ("mid_pick_substitution", "next_day_substitution")}
 _CURRENCY = "GBP"
 _STORES = ("store-riverside", "store-highgate", "store-mill-lane")
+
+
+Outcome = Delivered | OrderCompleted | OrderCancelled
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,6 +257,26 @@ def found(order: Order, now: datetime) -> ExceptionWithdrawn:
         reason=WithdrawalReason.FOUND,
         occurred_at=now,
     )
+
+
+def driven(order: Order, lines: dict[str, int], *, returned: bool, now: datetime) -> Iterator[Outcome]:
+    """What became of the order: taken back, or delivered; `lines` says how much of those that were in trouble."""
+    if returned:
+        yield OrderCancelled(event_id=f"{order.order_id}-back", order_id=order.order_id, occurred_at=now)
+        return
+    for n, (shelf, ordered) in enumerate(zip(order.lines, order.quantities, strict=True)):
+        line_id = f"L{n + 1}"
+        quantity = lines.get(line_id, ordered)
+        if quantity:
+            yield Delivered(
+                event_id=f"{order.order_id}-{line_id}-delivered",
+                order_id=order.order_id,
+                line_id=line_id,
+                quantity=quantity,
+                charged=Money(shelf[0][4] * quantity, _CURRENCY),
+                occurred_at=now,
+            )
+    yield OrderCompleted(event_id=f"{order.order_id}-completed", order_id=order.order_id, occurred_at=now)
 
 
 def _line(order: Order, n: int) -> Line:

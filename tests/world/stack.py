@@ -91,6 +91,7 @@ class Stack:
             for name, value in os.environ.items()
             if name.startswith("SAVELINE_")
         } | dict(settings or {})
+        self._pace = pace
         self._policies: Path | None = None
         if policies is not None:
             self._policies = self.folder / "policies"
@@ -306,6 +307,7 @@ class Stack:
                 "TWILIO_BASE_URL": simulators["twilio"].url,
                 "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
                 "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+                "VOICE_MS_PER_CHAR": str(FASTEST_MS_PER_CHAR * self._pace),
             }
         if "fcm" in simulators:
             account = simulators["fcm"].folder / "service-account.json"
