@@ -5,6 +5,7 @@ SHELL := bash
 PY := .venv/bin/python
 UV := .venv/bin/uv
 DEMO_ARGS ?=
+CALL_ARGS ?=
 PYTEST_ARGS ?=
 COVERING := tests/state tests/scenarios tests/properties tests/mutants tests/schemas tests/understand tests/dialogue
 MUTATE ?= state/plan.py state/gate.py state/decide.py
@@ -57,8 +58,8 @@ demo: setup ## play a grocer's busiest hour in a minute on real parts, report, v
 	@$(PY) -m tests.demo $(DEMO_ARGS)
 
 .PHONY: call
-call: setup ## type to the voice agent about a sample order (SESSION=file for another)
-	@.venv/bin/saveline dialogue talk $(if $(SESSION),--session $(SESSION))
+call: setup ## type to the voice agent about a real order (CALL_ARGS="--from NUMBER" in a system that runs)
+	@$(PY) -m tests.demo.call $(CALL_ARGS)
 
 .PHONY: callers
 callers: setup ## play the scripted callers and print how they fared
