@@ -41,7 +41,8 @@ _FROM = {
     ClaimState.CLAIMED: (_P,),
     # PLANNED as well: a message about to be repeated turns out to have been accepted the first time.
     ClaimState.SENT: (_C, _A, _P),
-    ClaimState.REJECTED: (_C, _A),
+    # PLANNED as well: a person declines a task, which no dispatcher ever claims.
+    ClaimState.REJECTED: (_C, _A, _P),
     ClaimState.AMBIGUOUS: (_C,),
     # CLAIMED as well: what was taken back or too late before any socket opened provably was not sent.
     ClaimState.SUPPRESSED: (_P, _C, _A),

@@ -18,7 +18,7 @@ from schemas.words import Channel
 
 _CONTACT = "contact"
 _KEY = "key"
-_HASHES = b"saveline address hashes"
+_HASHES = b"saveline hashes"
 _NUMBERED = (Channel.SMS, Channel.VOICE)
 _decoder = msgspec.msgpack.Decoder(CustomerContact)
 
@@ -121,7 +121,11 @@ class Vault:
 
         There are few telephone numbers: a hash without a key would be undone by trying them all.
         """
-        return hmac.digest(self._hash_key, address.strip().lower().encode(), sha256).hex()
+        return self.keyed("address", address.strip().lower())
+
+    def keyed(self, use: str, text: str) -> str:
+        """64 hex digits that nobody can make, or undo, without the vault's key."""
+        return hmac.digest(self._hash_key, f"{use}\0{text}".encode(), sha256).hex()
 
     def seal(self, customer_ref: str, plain: bytes, purpose: str) -> bytes:
         """Ciphertext under the customer's key, for what leaves this database; raises `Erased`."""

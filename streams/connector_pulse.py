@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from connectors.outbox import Connection
+from schemas.words import Channel
 
 _EVERY_S = 1.0
 _WAIT_S = 2.0
@@ -58,7 +59,9 @@ class Pulse(Collector):
     def quiescent(self) -> bool:
         """Looked at now, not a second ago: who asks wants to act on it."""
         look = self._look()
-        return not look.problem and not any(look.waiting.values())
+        # A task waits for a person, not for us.
+        ours = [count for (_, channel), count in look.waiting.items() if channel != Channel.PERSON]
+        return not look.problem and not any(ours)
 
     def collect(self) -> Iterable[Metric]:
         waiting = GaugeMetricFamily(

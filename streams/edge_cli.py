@@ -17,13 +17,19 @@ from starlette.routing import Route
 from connectors.claims import Claims
 from connectors.clock import SystemClock
 from connectors.edge.app import Edge
+from connectors.edge.doors import SignedDoor
+from connectors.edge.driver import DriverDoor
 from connectors.edge.facts import KafkaFacts
 from connectors.edge.signed import Signed
+from connectors.edge.staff import StaffDoor
 from connectors.edge.texts import Texts
 from connectors.edge.tokens import Links
 from connectors.edge.twilio import TwilioHooks
+from connectors.edge.verdicts import Verdicts
 from connectors.edge.voice import Manner, VoiceHooks
+from connectors.notes import Notes
 from connectors.outbox import Connection, Outbox
+from connectors.tasks import Tasks
 from connectors.tracing import TracedRequests
 from connectors.vault import Vault
 from connectors.voice.calls import Calls, House
@@ -49,6 +55,10 @@ class EdgeSettings(FromEnvironment):
     """What customers and providers are told; signatures are checked against it, never the Host header."""
     link_secrets: _Secrets
     app_secrets: _Secrets
+    staff_secrets: _Secrets | None = None
+    """Without any there is no door for staff tools."""
+    driver_secrets: _Secrets | None = None
+    """Without any there is no door for the driver's app."""
     twilio_auth_token: _Secrets
     vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
     vault_salt: SecretStr
@@ -102,7 +112,7 @@ def application(settings: EdgeSettings) -> Starlette:
         address = vault.address(customer_ref, Channel.SMS) or vault.address(customer_ref, Channel.EMAIL)
         return address.zones[0] if address and address.zones else "UTC"
 
-    outbox = Outbox(codec.encode)
+    outbox, notes = Outbox(codec.encode), Notes(pool, vault, clock)
     pages = Edge(
         pool=pool,
         facts=KafkaFacts(settings.client, codec),
@@ -112,6 +122,7 @@ def application(settings: EdgeSettings) -> Starlette:
         public_url=settings.public_url,
         new_id=lambda: uuid.uuid4().hex,
         zone_of=zone_of,
+        notes=notes,
     ).app()
     claims = Claims(pool, outbox, clock, f"edge/{uuid.uuid4().hex}")
     tokens = _split(settings.twilio_auth_token)
@@ -136,7 +147,15 @@ def application(settings: EdgeSettings) -> Starlette:
     texts = Texts(pool, outbox, clock, vault, zone_of)
     hooks = TwilioHooks(claims, texts, signed, calls.hung_up)
     pages.add_middleware(TracedRequests)
-    pages.router.routes.extend([*hooks.routes(), *voice.routes(), *_platform(pool)])
+    tools: list[Route] = []
+    if settings.staff_secrets is not None:
+        door = SignedDoor(_split(settings.staff_secrets), settings.public_url, clock)
+        tasks, verdicts = Tasks(pool, outbox, clock), Verdicts(pool, clock)
+        tools += StaffDoor(door, tasks, verdicts, pool, clock, zone_of).routes()
+    if settings.driver_secrets is not None:
+        door = SignedDoor(_split(settings.driver_secrets), settings.public_url, clock)
+        tools += DriverDoor(door, notes).routes()
+    pages.router.routes.extend([*tools, *hooks.routes(), *voice.routes(), *_platform(pool)])
     return pages
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -15,28 +14,23 @@ from starlette.routing import Route
 
 from connectors.clock import Clock
 from connectors.edge.choices import Choice, Choices, choices
+from connectors.edge.doors import NO_STORE, Refused, body_of
 from connectors.edge.facts import Facts, Unpublished
 from connectors.edge.page import render
-from connectors.edge.requests import BODY_BYTES_MAX, Decisions, Picked, signed_by_app
+from connectors.edge.requests import Decisions, Picked, answer_of, signed_by_app
 from connectors.edge.tokens import Links
+from connectors.edge.verdicts import Verdicts
+from connectors.notes import Notes
 from connectors.outbox import Connection
 from connectors.register.projection import plain
 from connectors.tracing import continuing, current
+from connectors.vault import Erased
 from schemas.events import Answer, ResponseReceived
-from schemas.facts import Money
 from schemas.words import Channel
 
-_WORD_WAIT_S = 2.0
-_WORD_POLL_S = 0.05
+# Doors of tools: their errors are told in JSON.
+_TOOLS = ("/app/", "/staff/", "/driver/")
 _decoder = msgspec.json.Decoder(Decisions)
-
-
-class Refused(Exception):
-    """The request is not acceptable; the status and the words say why and whose fault it is."""
-
-    def __init__(self, status: int, words: str) -> None:
-        self.status, self.words = status, words
-        super().__init__(words)
 
 
 class Edge:
@@ -53,10 +47,12 @@ class Edge:
         public_url: str,
         new_id: Callable[[], str],
         zone_of: Callable[[str], str],
+        notes: Notes,
     ) -> None:
         self._pool, self._facts, self._links = pool, facts, links
         self._clock, self._app_secrets, self._public_url = clock, app_secrets, public_url.rstrip("/")
-        self._new_id, self._zone_of = new_id, zone_of
+        self._new_id, self._zone_of, self._notes = new_id, zone_of, notes
+        self._verdicts = Verdicts(pool, clock)
 
     def app(self) -> Starlette:
         return Starlette(
@@ -76,19 +72,17 @@ class Edge:
         """Renders only: a scanner that opens the link decides nothing."""
         found = await self._opened(request)
         response_id = request.query_params.get("r", "")
-        verdict, reason = (
-            (await asyncio.to_thread(self._word, found.order_id, response_id)) if response_id else (None, "")
-        )
+        verdict, reason = await self._verdicts.now(found.order_id, response_id) if response_id else (None, "")
         if _wants_json(request):
-            return JSONResponse({**plain(found), "verdict": verdict, "reason": reason}, headers=_NO_STORE)
+            return JSONResponse({**plain(found), "verdict": verdict, "reason": reason}, headers=NO_STORE)
         return _page(found, verdict, reason)
 
     async def _submit(self, request: Request) -> Response:
         found = await self._opened(request)
-        body = await _body(request)
+        body = await body_of(request)
         if _wants_json(request) or request.headers.get("content-type", "").startswith("application/json"):
             verdict, reason = await self._decide(found, _decoded(body), Channel.PAGE)
-            return JSONResponse({"verdict": verdict, "reason": reason}, headers=_NO_STORE)
+            return JSONResponse({"verdict": verdict, "reason": reason}, headers=NO_STORE)
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         given = _from_form(found, form, self._new_id())
         if given is None:
@@ -96,10 +90,10 @@ class Edge:
         await self._decide(found, given, Channel.PAGE)
         where = f"{request.url.path}?r={_event_id(found.conversation_id, given)}"
         # After a reload nothing is posted again.
-        return RedirectResponse(where, status_code=303, headers=_NO_STORE)
+        return RedirectResponse(where, status_code=303, headers=NO_STORE)
 
     async def _app_decides(self, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_of(request)
         url = f"{self._public_url}{request.url.path}"
         if not signed_by_app(self._app_secrets, url, body, request.headers.get("x-saveline-signature", "")):
             raise Refused(403, "the signature does not fit: HMAC-SHA256, hex, over URL, newline and body")
@@ -109,7 +103,7 @@ class Edge:
         if found is None:
             raise Refused(404, "nothing was offered in this conversation")
         verdict, reason = await self._decide(found, _decoded(body), Channel.APP)
-        return JSONResponse({"verdict": verdict, "reason": reason}, headers=_NO_STORE)
+        return JSONResponse({"verdict": verdict, "reason": reason}, headers=NO_STORE)
 
     async def _decide(self, found: Choices, given: Decisions, channel: Channel) -> tuple[str, str]:
         """Publish, then wait briefly for the worker's word, so that the customer is told the truth."""
@@ -118,24 +112,20 @@ class Edge:
         if unknown:
             raise Refused(422, f"not part of this conversation: {', '.join(unknown)}")
         event_id = _event_id(found.conversation_id, given)
+        customer_ref, trace = await asyncio.to_thread(self._behind, found.conversation_id)
+        answers = await asyncio.to_thread(self._answers, found, given, customer_ref, event_id)
         fact = ResponseReceived(
             event_id=event_id,
             order_id=found.order_id,
             channel=channel,
-            answers=tuple([_answer(picked) for picked in given.decisions]),
+            answers=answers,
             logged_in=channel is Channel.APP,
             received_at=self._clock.now(),
         )
         # An answer goes on with the trace of what it answers.
-        trace = await asyncio.to_thread(self._trace, found.conversation_id)
         with continuing(trace or current()):
             await self._facts.publish([fact])
-        ends = self._clock.monotonic() + _WORD_WAIT_S
-        while True:
-            verdict, reason = await asyncio.to_thread(self._word, found.order_id, event_id)
-            if verdict != "waiting" or self._clock.monotonic() > ends:
-                return verdict, reason
-            await asyncio.sleep(_WORD_POLL_S)
+        return await self._verdicts.soon(found.order_id, event_id)
 
     async def _opened(self, request: Request) -> Choices:
         link = self._links.open(request.path_params["token"])
@@ -148,55 +138,42 @@ class Edge:
         with self._pool.connection() as connection:
             return choices(connection, order_id, conversation_id, self._zone_of)
 
-    def _trace(self, conversation_id: str) -> str:
+    def _answers(
+        self, found: Choices, given: Decisions, customer_ref: str, event_id: str
+    ) -> tuple[Answer, ...]:
+        """What a customer wrote for the driver stays in the vault; the answer only refers to it."""
+        answers = []
+        for picked in given.decisions:
+            reference = ""
+            if picked.note:
+                note_id = f"{event_id}/{picked.case_id}"
+                try:
+                    reference = self._notes.keep(customer_ref, found.order_id, note_id, picked.note)
+                except Erased:
+                    raise Refused(410, "this customer was erased") from None
+            answers.append(answer_of(picked, reference))
+        return tuple(answers)
+
+    def _behind(self, conversation_id: str) -> tuple[str, str]:
+        """Whose conversation it is, and the trace of its last command; the page shows neither."""
         with self._pool.connection() as connection:
             row = connection.execute(
-                "SELECT traceparent FROM claims WHERE conversation_id = %s AND traceparent <> ''"
-                " ORDER BY filed_at DESC LIMIT 1",
+                "SELECT customer_ref, traceparent FROM claims WHERE conversation_id = %s"
+                " ORDER BY traceparent = '', filed_at DESC LIMIT 1",
                 [conversation_id],
             ).fetchone()
-        return row[0] if row else ""
-
-    def _word(self, order_id: str, response_id: str) -> tuple[str, str]:
-        """What became of a response: `waiting`, `accepted`, or `refused` with the reason."""
-        with self._pool.connection() as connection:
-            rows = connection.execute(
-                "SELECT change->'response' FROM case_timeline WHERE order_id = %s"
-                " AND change->'response'->>'response_id' = %s",
-                [order_id, response_id],
-            ).fetchall()
-        verdicts: list[dict[str, Any]] = [row[0] for row in rows]
-        if not verdicts:
-            return "waiting", ""
-        refused = [verdict["reason"] for verdict in verdicts if not verdict["accepted"]]
-        return ("refused", "; ".join(dict.fromkeys(refused))) if refused else ("accepted", "")
-
-
-_NO_STORE = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+        return (row[0], row[1]) if row else ("", "")
 
 
 def _page(found: Choices, verdict: str | None, reason: str) -> HTMLResponse:
     html, nonce = render(found, verdict=verdict, reason=reason)
     only = f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'"
     policy = f"{only}; frame-ancestors 'none'; base-uri 'none'"
-    return HTMLResponse(html, headers={**_NO_STORE, "Content-Security-Policy": policy})
+    return HTMLResponse(html, headers={**NO_STORE, "Content-Security-Policy": policy})
 
 
 def _wants_json(request: Request) -> bool:
     return "application/json" in request.headers.get("accept", "")
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise Refused(413, f"the body is larger than {BODY_BYTES_MAX} bytes")
-    return body
 
 
 def _decoded(body: bytes) -> Decisions:
@@ -230,33 +207,20 @@ def _picked(case: Choice, version: int, option_id: str) -> Picked:
     )
 
 
-def _answer(picked: Picked) -> Answer:
-    shown = Money(picked.total_minor, picked.currency) if picked.total_minor is not None else None
-    return Answer(
-        case_id=picked.case_id,
-        option_id=picked.option_id,
-        key=0 if picked.refund else None,
-        decision_version=picked.version,
-        total_shown=shown,
-        # A tap beside a shown name, price and new total is the explicit yes.
-        confirmed=shown is not None or picked.refund,
-    )
-
-
 def _event_id(conversation_id: str, given: Decisions) -> str:
     return f"{conversation_id}/{given.request_id}"
 
 
 async def _refused(request: Request, error: Refused) -> Response:
-    if _wants_json(request) or request.url.path.startswith("/app/"):
-        return JSONResponse({"error": error.words}, status_code=error.status, headers=_NO_STORE)
-    return HTMLResponse(_short_page(error.words), error.status, _NO_STORE)
+    if _wants_json(request) or request.url.path.startswith(_TOOLS):
+        return JSONResponse({"error": error.words}, status_code=error.status, headers=NO_STORE)
+    return HTMLResponse(_short_page(error.words), error.status, NO_STORE)
 
 
 async def _unpublished(request: Request, _error: Unpublished) -> Response:
     words = "We could not take your answer just now. Please send it again in a moment."
-    headers = {**_NO_STORE, "Retry-After": "5"}
-    if _wants_json(request) or request.url.path.startswith("/app/"):
+    headers = {**NO_STORE, "Retry-After": "5"}
+    if _wants_json(request) or request.url.path.startswith(_TOOLS):
         return JSONResponse({"error": words}, status_code=503, headers=headers)
     return HTMLResponse(_short_page(words), 503, headers)
 

@@ -8,6 +8,9 @@ from typing import Annotated
 import msgspec
 from twilio.request_validator import RequestValidator
 
+from schemas.events import Answer
+from schemas.facts import Money
+
 BODY_BYTES_MAX = 64 * 1024
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -22,6 +25,8 @@ class Picked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refund: bool = False
     total_minor: int | None = None
     currency: Annotated[str, msgspec.Meta(max_length=3)] = ""
+    # For the driver: where to go, a code. It stays in the vault.
+    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
     def __post_init__(self) -> None:
         if bool(self.option_id) == self.refund:
@@ -33,6 +38,21 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     request_id: Annotated[str, msgspec.Meta(min_length=8, max_length=128)]
     decisions: Annotated[tuple[Picked, ...], msgspec.Meta(min_length=1, max_length=50)]
+
+
+def answer_of(picked: Picked, reference: str = "") -> Answer:
+    """`reference` stands for its note."""
+    shown = Money(picked.total_minor, picked.currency) if picked.total_minor is not None else None
+    return Answer(
+        case_id=picked.case_id,
+        option_id=picked.option_id,
+        key=0 if picked.refund else None,
+        decision_version=picked.version,
+        total_shown=shown,
+        # A tap beside a shown name, price and new total is the explicit yes.
+        confirmed=shown is not None or picked.refund,
+        reference=reference,
+    )
 
 
 def signed_by_app(secrets: Sequence[str], url: str, body: bytes, signature: str) -> bool:

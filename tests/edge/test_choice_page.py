@@ -16,19 +16,23 @@ import pytest
 import uvicorn
 from psycopg_pool import ConnectionPool
 
+from connectors.blocks import keep
 from connectors.claims import Claims
 from connectors.clock import SystemClock
 from connectors.edge.app import Edge
 from connectors.edge.facts import Unpublished
 from connectors.edge.tokens import Link, Links
+from connectors.notes import Notes
 from connectors.outbox import Outbox
 from connectors.register.migrate import upgrade
 from connectors.register.projection import Placed, project
+from connectors.vault import Vault
 from schemas.codec import Codec
-from schemas.commands import CaseChanged, ChannelCommand
+from schemas.commands import CaseChanged, ChannelCommand, FulfilmentTrigger
+from schemas.events import ProductBlocked
 from schemas.registry import LockedRegistry
-from schemas.words import Resolution
-from tests.builders import a_line, an_exception, an_option
+from schemas.words import Group, Kind, OptionKind, Resolution
+from tests.builders import NOON, a_customer, a_line, an_exception, an_option
 from tests.scenarios.world import World
 from tests.streams.rig import until
 from tests.world.part import free_port
@@ -54,6 +58,8 @@ class Shop:
         self.url = f"http://127.0.0.1:{port}"
         ids = itertools.count(1)
         self.links = Links(["old secret", "new secret"], self.url)
+        clock = SystemClock()
+        self.notes = Notes(self.pool, Vault(self.pool, b"m" * 32, b"s" * 16, clock), clock)
         edge = Edge(
             pool=self.pool,
             facts=self,
@@ -63,6 +69,7 @@ class Shop:
             public_url=self.url,
             new_id=lambda: f"request-{next(ids)}",
             zone_of=lambda _: "Europe/London",
+            notes=self.notes,
         )
         self.server = uvicorn.Server(
             uvicorn.Config(edge.app(), host="127.0.0.1", port=port, log_level="warning")
@@ -230,6 +237,40 @@ def test_the_app_decides_with_a_signature_and_not_without(shop: Shop) -> None:
     again = ask(shop.url + path, body, **signed(shop, path, body, "older"))
     assert json.loads(again[1])["verdict"] == "accepted"
     assert shop.world.case().versions == 1
+
+
+def test_a_code_for_the_driver_stays_in_the_vault_and_travels_as_a_reference(shop: Shop) -> None:
+    code = "gate code 4711#"
+    way = an_option("code", kind=OptionKind.INSTRUCTIONS, components=())
+    shop.opens(an_exception(kind=Kind.ACCESS_ISSUE, line=None, options=(way,)))
+    path = f"/app/v1/conversations/{shop.world.record().conversation_id}/decisions"
+    picked = {"case_id": "x1", "version": 0, "option_id": "code", "note": code}
+    body = json.dumps({"request_id": "app-request-1", "decisions": [picked]}).encode()
+    for _ in range(2):
+        status, text = ask(shop.url + path, body, **signed(shop, path, body))
+        assert (status, json.loads(text)["verdict"]) == (200, "accepted")
+    [trigger] = shop.world.of(FulfilmentTrigger)
+    assert code.encode() not in b"".join(CODEC.encode(effect) for effect in shop.world.effects)
+    assert shop.notes.take(trigger.reference) == code
+    assert shop.notes.take(trigger.reference) is None
+
+
+def test_what_is_blocked_meanwhile_is_offered_no_more(shop: Shop) -> None:
+    link = shop.opens(an_exception())
+    assert "Corner Loaf 400 g" in ask(link)[1]
+    with shop.pool.connection() as connection:
+        keep(connection, ProductBlocked(event_id="b", sku="bread-corner", blocked=True, occurred_at=NOON))
+    page = ask(link)[1]
+    assert "Corner Loaf 400 g" not in page
+    assert "Hillside Sourdough 400 g" in page
+
+
+def test_the_buyer_whose_link_it_is_sees_what_a_gift_is_and_costs(shop: Shop) -> None:
+    raised = an_exception(line=a_line(groups=(Group.GIFT,)))
+    shop.world.exception(raised, a_customer(recipient_differs=True))
+    page = ask(shop.opens())[1]
+    assert "Oakmill Sourdough 400 g (part of a gift)" in page
+    assert "new total £60.00" in page
 
 
 @pytest.mark.parametrize(
