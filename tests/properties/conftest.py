@@ -11,8 +11,4 @@ settings.register_profile(
 settings.register_profile(
     "long", max_examples=5_000, deadline=None, print_blob=True, suppress_health_check=_QUIET
 )
-# A mutant that the stories did not kill gets a short search; many mutants make a long one.
-settings.register_profile(
-    "mutants", max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=_QUIET
-)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))

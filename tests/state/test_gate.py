@@ -19,6 +19,7 @@ from tests.builders import (
     an_exception,
     an_option,
     but,
+    local,
     pounds,
 )
 from tests.scenarios.world import SHELF
@@ -75,6 +76,17 @@ def test_each_component_of_an_option_must_pass_by_itself():
     both = an_option(components=(half, but(half, sku="b", name="B")))
     assert reasons(both, asked()) == ()
     assert reasons(both, asked(conditions=Conditions(blocked_skus=frozenset({"b"})))) == ("B is blocked",)
+
+
+def test_all_that_is_wrong_with_a_product_stands_in_one_reason():
+    harmful = an_option(attributes=but(SAFE, allergens=("nuts", "milk")))
+    assert reasons(harmful, asked(facts=a_customer(allergens=("milk", "nuts")))) == (
+        "Hillside Sourdough 400 g contains milk, nuts, which the customer avoids",
+    )
+    strict = an_exception(line=a_line(attributes=but(SAFE, dietary=("vegan", "halal"))))
+    assert reasons(an_option(), asked(strict)) == (
+        "Hillside Sourdough 400 g is not vegan, halal, and the original was",
+    )
 
 
 def test_an_option_without_any_product_is_none():
@@ -134,6 +146,13 @@ def test_a_reservation_counts_until_ten_seconds_before_its_end():
     for seconds, passes in ((11, True), (10, False), (0, False), (-5, False)):
         option = an_option(reserved_until_at=NOON + timedelta(seconds=seconds))
         assert judge(option, asked()).is_admissible is passes
+
+
+def test_a_slot_that_was_kept_free_until_now_can_no_longer_be_promised():
+    kept = a_way("again", OptionKind.REDELIVER, slot_from_at=NOON + timedelta(hours=4))
+    for seconds, found in ((11, ()), (10, ("its stock reservation has ended",))):
+        way = but(kept, reserved_until_at=NOON + timedelta(seconds=seconds))
+        assert reasons(way, at_the_door()) == found
 
 
 # Prices.
@@ -208,6 +227,13 @@ def test_some_goods_are_never_left_alone(kind, contents):
     )
 
 
+def test_all_goods_that_may_not_be_left_alone_are_named():
+    contains = (Contents.FROZEN, Contents.MEDICINE, Contents.HIGH_VALUE)
+    assert reasons(a_way("w", OptionKind.LOCKER), at_the_door(contains=contains)) == (
+        "goods may not be left unattended: medicine, high_value",
+    )
+
+
 @pytest.mark.parametrize("kind", UNATTENDED)
 def test_other_goods_may_be_left(kind):
     assert reasons(a_way("w", kind), at_the_door(contains=(Contents.FROZEN,))) == ()
@@ -229,6 +255,36 @@ def test_hours_of_sale_are_local_and_may_pass_midnight(utc_hour, sale, passes):
     slot = datetime(2026, 6, 18, utc_hour, tzinfo=UTC)
     way = a_way("again", OptionKind.REDELIVER, slot_from_at=slot)
     assert judge(way, question).is_admissible is passes
+
+
+@pytest.mark.parametrize(
+    ("clock", "sale", "passes"),
+    [
+        ("08:59", ("09:00", "22:00"), False),
+        ("09:00", ("09:00", "22:00"), True),
+        ("22:00", ("09:00", "22:00"), True),
+        ("22:01", ("09:00", "22:00"), False),
+        ("17:59", ("18:00", "02:00"), False),
+        ("18:00", ("18:00", "02:00"), True),
+        ("02:00", ("18:00", "02:00"), True),
+        ("02:01", ("18:00", "02:00"), False),
+        # Hours that end as they begin are no day and night.
+        ("09:00", ("09:00", "09:00"), True),
+        ("12:00", ("09:00", "09:00"), False),
+    ],
+)
+def test_the_first_and_the_last_minute_of_sale_are_within_the_hours(clock, sale, passes):
+    question = at_the_door(contains=(Contents.AGE_RESTRICTED,), sale_from=sale[0], sale_until=sale[1])
+    way = a_way("again", OptionKind.REDELIVER, slot_from_at=local(f"2026-06-18 {clock}"))
+    assert judge(way, question).is_admissible is passes
+
+
+@pytest.mark.parametrize("half", [("09:00", ""), ("", "10:00")])
+def test_half_of_the_hours_of_sale_are_none(half):
+    question = at_the_door(contains=(Contents.AGE_RESTRICTED,), sale_from=half[0], sale_until=half[1])
+    for hour in ("08:00", "23:00"):
+        way = a_way("again", OptionKind.REDELIVER, slot_from_at=local(f"2026-06-18 {hour}"))
+        assert judge(way, question).is_admissible
 
 
 def test_the_whole_slot_must_lie_within_the_hours_of_sale():
@@ -274,7 +330,7 @@ def test_a_return_needs_no_cold_chain():
 def test_a_slot_that_has_begun_is_no_slot_for_another_delivery():
     for seconds, passes in ((1, True), (0, False), (-1, False)):
         way = a_way("again", OptionKind.REDELIVER, slot_from_at=NOON + timedelta(seconds=seconds))
-        assert judge(way, at_the_door()).is_admissible is passes
+        assert reasons(way, at_the_door()) == (() if passes else ("its slot has begun",))
 
 
 def test_a_substitute_is_no_answer_at_the_door_and_a_slot_none_on_the_shelf():
@@ -287,6 +343,11 @@ def test_a_substitute_is_no_answer_at_the_door_and_a_slot_none_on_the_shelf():
 def test_a_refund_is_never_one_of_the_numbered_options():
     for question in (asked(), at_the_door()):
         assert reasons(a_way("money", OptionKind.REFUND), question) == ("the refund has a key of its own",)
+
+
+def test_a_way_without_a_fee_costs_nothing():
+    verdict = judge(a_way("again", OptionKind.REDELIVER), at_the_door())
+    assert (verdict.pricing, verdict.cost_minor, verdict.dearer_minor) == (Pricing.NOT_DEARER, 0, 0)
 
 
 def test_a_fee_is_capped_like_any_difference():
@@ -311,3 +372,10 @@ def test_an_allergen_that_the_original_had_as_well_is_no_new_one():
     same = asked(an_exception(line=a_line(attributes=milk)))
     assert may_be_default(an_option(attributes=milk), same)
     assert not may_be_default(an_option(attributes=but(SAFE, allergens=("milk", "nuts"))), same)
+
+
+@pytest.mark.parametrize("delicate", [{"medicine": True}, {"infant": True}, {"age_class": 1}])
+def test_nothing_is_taken_unasked_in_the_place_of_something_delicate(delicate):
+    original = an_exception(line=a_line(attributes=but(SAFE, **delicate)))
+    assert judge(an_option(), asked(original)).is_admissible
+    assert not may_be_default(an_option(), asked(original))
