@@ -1,4 +1,4 @@
-"""A name that mutmut 3.7 reads from a test and pytest 9.2 no longer keeps; mutmut 3.8 wants a click that Faust forbids."""
+"""Tests have no `_nodeid` in pytest 9.2, and mutmut 3.7 reads it; mutmut 3.8 wants a click that Faust forbids."""
 
 import pytest
 

@@ -46,7 +46,7 @@ def change(diff: str) -> str:
 
 
 def place(mutant: str) -> tuple[str, str]:
-    """The module's file and the function's qualified name, of a name such as `state.gate.xǁQuestionǁblocks__mutmut_1`."""
+    """File and qualified function of a name such as `state.gate.xǁQuestionǁblocks__mutmut_1`."""
     module, _, function = mutant.rpartition(".")
     name = re.sub(r"^x(_|ǁ)", "", function.partition("__mutmut_")[0]).replace("ǁ", ".")
     return module.replace(".", "/") + ".py", name
@@ -67,7 +67,9 @@ def main() -> int:
             was_became = change(_asked("show", mutant))
             reason = reasons.get(module, {}).get(function, {}).get(was_became)
             unexplained += reason is None
-            survivors[module].append(f"- `{function}`: `{was_became}`: {reason or f'{status}, not explained yet'}")
+            survivors[module].append(
+                f"- `{function}`: `{was_became}`: {reason or f'{status}, not explained yet'}"
+            )
     lines = [HEAD]
     for module, count in sorted(counts.items()):
         killed, total = count["killed"], count.total()

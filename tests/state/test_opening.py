@@ -1,4 +1,4 @@
-"""What a record holds once an exception arrived: first, later, again, after its amendments, after older conversations."""
+"""What a record holds once an exception arrived: first, later, again, after amendments and older conversations."""
 
 from datetime import timedelta
 
