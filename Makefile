@@ -8,8 +8,7 @@ DEMO_ARGS ?=
 CALL_ARGS ?=
 PYTEST_ARGS ?=
 COVERING := tests/state tests/scenarios tests/properties tests/mutants tests/schemas tests/understand tests/dialogue
-MUTATE ?= state/plan.py state/gate.py state/decide.py
-EVERY ?= 1
+MUTATE ?=
 
 .PHONY: help
 help: ## this list
@@ -99,9 +98,10 @@ coverage: setup ## branch coverage of state/ and schemas/ by the fast tests; bel
 	@.venv/bin/coverage report --include='state/*' --fail-under=95
 
 .PHONY: mutants
-mutants: setup ## break the heart on purpose, by hand and line by line (MUTATE="state/plan.py", EVERY=10 samples); not in CI
+mutants: setup ## break the heart on purpose, by hand and by mutmut (MUTATE='state.plan.*' runs these again); not in CI
 	@.venv/bin/pytest -q tests/mutants
-	@.venv/bin/python -m tests.mutants.sweep $(MUTATE) --every $(EVERY) --report docs/mutation.md
+	@.venv/bin/mutmut run $(MUTATE)
+	@$(PY) -m tests.mutants.report
 
 .PHONY: clean
 clean: ## remove everything that was built

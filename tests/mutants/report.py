@@ -10,8 +10,6 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import yaml
-from click.testing import CliRunner
-from mutmut.__main__ import cli
 
 PAGE = Path("docs/mutation.md")
 REASONS = Path(__file__).parent / "survivors.yaml"
@@ -83,6 +81,10 @@ def main() -> int:
 
 
 def _asked(*words: str) -> str:
+    # Only for the page itself: it brings its whole user interface with it.
+    from click.testing import CliRunner
+    from mutmut.__main__ import cli
+
     return CliRunner().invoke(cli, words, catch_exceptions=False).output
 
 
