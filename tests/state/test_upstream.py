@@ -267,6 +267,10 @@ def test_a_cancelled_order_is_asked_nothing_more_and_its_customer_not_invited():
     assert nothing_moves(moved, cancelled())
 
 
+def test_a_cancelled_order_is_asked_nothing_more_whether_or_not_it_was_to_be_invited():
+    assert after(cancelled(), record=opened()).cases[0].close_reason is CloseReason.CANCELLED
+
+
 def test_a_cancelled_order_without_open_cases_only_loses_its_invitation():
     record = after(withdrawn(), record=opened())
     assert nothing_moves(record, cancelled())
