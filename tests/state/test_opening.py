@@ -121,6 +121,12 @@ def test_a_record_without_an_exception_is_forgotten_after_a_week():
         assert (gone, effects) == (None, [])
 
 
+def test_an_exception_that_was_withdrawn_first_leaves_with_its_retention():
+    days = SHELF["mid_pick_substitution@1"].retention.closed_days
+    later = NOON + timedelta(days=1)
+    assert opened(record=after(withdrawn()), now=later).remove_at == later + timedelta(days=days)
+
+
 def test_an_exception_that_came_in_time_keeps_the_record():
     assert opened(record=after(amended(1))).remove_at is None
 
@@ -337,11 +343,17 @@ def test_what_fails_at_the_door_is_the_delivery_whichever_line_is_named():
     assert case.exception.line == a_line()
 
 
-def test_of_a_recalled_line_nothing_counts_as_there():
-    (case,) = opened(an_exception(kind=Kind.RECALLED, line=FIVE)).cases
+@pytest.mark.parametrize("there", [0, 1, 3])
+def test_of_a_recalled_line_nothing_counts_as_there(there):
+    (case,) = opened(an_exception(kind=Kind.RECALLED, line=but(FIVE, quantity_available=there))).cases
     assert (case.exception.line.quantity_available, case.quantity_short) == (0, 5)
     (case,) = after(amended(1, quantity_available=5), record=opened(case.exception)).cases
     assert case.quantity_short == 5
+
+
+def test_a_recall_that_names_no_line_is_taken_up_as_well():
+    (case,) = opened(an_exception(kind=Kind.RECALLED, line=None)).cases
+    assert case.exception.line is None
 
 
 # Rounds.
