@@ -116,6 +116,7 @@ def test_a_record_without_an_exception_is_forgotten_after_a_week():
     for event in (withdrawn(), amended(1)):
         record = after(event)
         assert (record.cases, record.remove_at) == ([], NOON + timedelta(days=7))
+        assert (record.conversation_id, record.customer_ref, record.store_id) == ("", "", "")
         assert record.due_at == NOON + timedelta(days=7)
         gone, effects = decide(record, Deadline(record.due_at, record.due_version), record.due_at, RULES)
         assert (gone, effects) == (None, [])

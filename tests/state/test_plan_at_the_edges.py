@@ -5,7 +5,7 @@ from datetime import timedelta
 from schemas.words import Channel
 from state.plan import Digital, plan
 from tests.builders import NOON
-from tests.state.test_plan import DRIVER, MID_PICK, a_situation, seconds
+from tests.state.test_plan import DIGITAL, DRIVER, MID_PICK, a_situation, seconds
 
 
 def ringing_from(seconds_after_noon: int):
@@ -30,3 +30,17 @@ def test_a_window_that_counts_from_the_occurrence_is_cut_like_any_other():
         ("digital", 0, 0, 30),
         ("call", 2, 30, 150),
     ]
+
+
+def test_a_window_that_is_over_by_now_ends_now():
+    running = Digital(DIGITAL, (Channel.PUSH,), NOON - timedelta(seconds=200))
+    assert seconds(plan(MID_PICK, a_situation(600, digital=(running,), attempts=0))) == [
+        ("digital", 0, -200, 0)
+    ]
+
+
+def test_a_running_window_gives_its_whole_rest_to_the_least_of_the_next():
+    running = Digital(DIGITAL, (Channel.PUSH,), NOON - timedelta(seconds=100))
+    following = Digital(DIGITAL.model_copy(update={"name": "again"}), (Channel.EMAIL,))
+    steps = plan(MID_PICK, a_situation(40, digital=(running, following), attempts=0))
+    assert seconds(steps) == [("digital", 0, -100, 0), ("again", 0, 0, 30)]
