@@ -381,10 +381,12 @@ def test_the_holdout_gets_what_upstream_would_do_and_no_word_of_ours():
     assert case.announced == "holdout"
 
 
-def test_a_deadline_that_has_passed_is_late_and_one_that_is_near_is_not():
+@pytest.mark.parametrize("known", [True, False])
+def test_a_deadline_that_has_passed_is_late_and_one_that_is_near_is_not(known):
     limit = SHELF["mid_pick_substitution@1"].write_margin
     for left, late in ((limit, True), (limit + timedelta(minutes=3), False)):
-        (case,) = opened(an_exception(fulfilment_deadline_at=NOON + left)).cases
+        raised = an_exception(fulfilment_deadline_at=NOON + left)
+        (case,) = opened(raised, a_customer(known=known)).cases
         assert (case.late, case.is_open) == (late, not late)
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from schemas.words import Channel
-from state.plan import Digital, plan
+from state.plan import Digital, _ms, plan
 from tests.builders import NOON
 from tests.state.test_plan import DIGITAL, DRIVER, MID_PICK, a_situation, seconds
 
@@ -44,3 +44,33 @@ def test_a_running_window_gives_its_whole_rest_to_the_least_of_the_next():
     following = Digital(DIGITAL.model_copy(update={"name": "again"}), (Channel.EMAIL,))
     steps = plan(MID_PICK, a_situation(40, digital=(running, following), attempts=0))
     assert seconds(steps) == [("digital", 0, -100, 0), ("again", 0, 0, 30)]
+
+
+def test_a_window_that_counts_from_the_occurrence_is_gone_with_its_last_millisecond():
+    step = (Digital(DRIVER.steps[0], (Channel.PUSH,)),)
+
+    def opened(passed: timedelta) -> list:
+        return seconds(plan(DRIVER, a_situation(480, digital=step, occurred_at=NOON - passed)))
+
+    whole = timedelta(milliseconds=DRIVER.steps[0].window_ms)
+    assert opened(whole) == [("call", 2, 0, 120)]
+    assert opened(whole - timedelta(milliseconds=1))[0] == ("digital", 0, 0, 0.001)
+
+
+def test_a_window_gives_way_by_the_very_millisecond_that_is_missing():
+    assert seconds(plan(MID_PICK, a_situation(310)))[0] == ("digital", 0, 0, 180)
+    assert seconds(plan(MID_PICK, a_situation(309.999)))[0] == ("digital", 0, 0, 179.999)
+
+
+def test_the_first_window_is_cut_to_its_least_before_the_second_gives_any():
+    twice = (
+        Digital(DIGITAL, (Channel.PUSH,)),
+        Digital(DIGITAL.model_copy(update={"name": "again"}), (Channel.EMAIL,)),
+    )
+    steps = plan(MID_PICK, a_situation(210, digital=twice, attempts=0))
+    assert seconds(steps) == [("digital", 0, 0, 30), ("again", 0, 30, 200)]
+
+
+def test_spans_are_counted_in_whole_milliseconds():
+    assert _ms(timedelta(days=2, seconds=3, microseconds=999_500)) == 172_803_999
+    assert _ms(-timedelta(milliseconds=1)) == -1
