@@ -20,7 +20,7 @@ from schemas.words import (
     UpstreamDefault,
     WithdrawalReason,
 )
-from state.conversation import Call, Conversation, Seen, Send, Task
+from state.conversation import Announcement, Call, Conversation, Seen, Send, Task
 from state.decide import Deadline, QuarantineRecord, decide
 from state.rules import Conditions, Rules
 from tests.builders import NOON, a_customer, a_line, an_exception, an_option, but, pounds
@@ -150,6 +150,7 @@ def test_a_new_conversation_begins_with_nothing_of_the_one_before():
     record.spoke = record.recorded = record.recording_refused = True
     record.used = record.failed = (Channel.PUSH,)
     record.sends, record.tasks = (Send(3, Channel.SMS),), (Task(4, "x1", "why"),)
+    record.announcements = (Announcement(6, Channel.SMS, ("x1",)),)
     record.call = Call(5)
     record.opened_steps, record.calls, record.calls_max, record.calls_ended = ("digital",), 2, 2, True
     later = NOON + timedelta(minutes=1)
@@ -162,7 +163,7 @@ def test_a_new_conversation_begins_with_nothing_of_the_one_before():
     assert (fresh.satisfaction_at, fresh.satisfaction_until_at) == (None, None)
     assert (fresh.spoke, fresh.recorded, fresh.recording_refused) == (False, False, False)
     assert (fresh.used, fresh.failed, fresh.sends, fresh.tasks) == ((), (), (), ())
-    assert fresh.call is None
+    assert (fresh.announcements, fresh.call) == ((), None)
     assert (fresh.opened_steps, fresh.calls, fresh.calls_max, fresh.calls_ended) == ((), 0, 0, False)
 
 

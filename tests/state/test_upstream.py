@@ -213,6 +213,21 @@ def test_a_withdrawal_of_what_was_seen_and_has_no_case_is_nothing_to_remember():
     assert nothing_moves(record, withdrawn())
 
 
+def test_of_a_line_that_is_cancelled_nothing_more_is_told():
+    record = opened(an_exception("x2", line=a_line(line_id="L2")), record=opened())
+    mine, other = (Notice(case_id, Purpose.REPLY, Channel.SMS) for case_id in ("x1", "x2"))
+    record.notices, record.notice_at = (mine, other), LATER
+    moved = after(but(withdrawn(), reason=WithdrawalReason.CANCELLED), record=record)
+    assert (moved.notices, moved.notice_at) == ((other,), LATER)
+    moved = after(cancelled(), record=record)
+    assert (moved.notices, moved.notice_at) == ((), None)
+
+
+def test_the_last_sixty_four_early_withdrawals_are_remembered():
+    record = after(*[withdrawn(exception_id=f"x{n}") for n in range(70)])
+    assert [gone.exception_id for gone in record.withdrawn] == [f"x{n}" for n in range(6, 70)]
+
+
 # Picked.
 
 
