@@ -344,6 +344,7 @@ def test_a_substitute_that_fails_in_turn_is_asked_about_once_more_and_then_refun
     )
     world.exception(again)
     world.fast_forward(seconds=30)
+    world.expect_open("x2")
     assert world.options("x2") == ["corner", "rye"]
     world.taps("corner", case_id="x2")
     third = an_exception("x3", supersedes="x2", options=(an_option("rye", sku="rye"),), occurred_at=world.now)
