@@ -19,7 +19,7 @@ _Place = tuple[str, int, int]
 def check(seen: Seen, story: Story) -> Finding:
     finding = Finding(invariant="I1")
     topics = seen.topics
-    quarantined = _by_origin(topics.of(topics.quarantine))
+    quarantined = _by_origin(topics.of(topics.quarantine), finding)
     _originals(seen, quarantined, finding)
     reached = {one.record.event_id for one in topics.of(Topic.CASE_EVENTS) if hasattr(one.record, "event_id")}
     sent_back = _sent_back_by_the_worker(seen, quarantined)
@@ -110,13 +110,17 @@ def _must_have_come(
         )
 
 
-def _by_origin(quarantine: list[Message]) -> dict[_Place, list[Message]]:
+def _by_origin(quarantine: list[Message], finding: Finding) -> dict[_Place, list[Message]]:
+    """By where each came from; a deadline that failed came from no record."""
     found: dict[_Place, list[Message]] = defaultdict(list)
     for one in quarantine:
-        offset = one.header("original-offset")
-        if offset:
-            place = one.header("original-topic")[0], int(one.header("original-partition")[0]), int(offset[0])
-            found[place].append(one)
+        topic, partition, offset = (
+            one.header(f"original-{name}") for name in ("topic", "partition", "offset")
+        )
+        if topic and partition and offset and (partition[0] + offset[0]).isdigit():
+            found[topic[0], int(partition[0]), int(offset[0])].append(one)
+        elif not (topic and one.header("deadline-due-ms")):
+            finding.wrong(expected="headers that say where it came from", found="none", look=one.place)
     return found
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -13,7 +12,32 @@ from schemas.events import EvidenceStored
 from verifier.seen import Bucket, Seen
 from verifier.verdict import Finding
 
-_FIELDS = ("chain", "seq", "previous_sha256", "request_id", "order_id", "objects")
+
+class Named(msgspec.Struct, frozen=True):
+    """An object as a link names it."""
+
+    key: str
+    version: str
+    sha256: str
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What a link has to say; it says more."""
+
+    chain: int
+    seq: int
+    previous_sha256: str
+    request_id: str
+    order_id: str
+    objects: list[Named]
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """`signature` is Ed25519 over the exact bytes of `body`."""
+
+    body: str
+    signature: str
+    key_id: str
 
 
 def check(seen: Seen) -> Finding:
@@ -38,7 +62,7 @@ def check(seen: Seen) -> Finding:
 
 
 def _pointer(
-    bucket: Bucket, request_id: str, record: EvidenceStored, named: dict[str, Any], finding: Finding
+    bucket: Bucket, request_id: str, record: EvidenceStored, named: dict[str, Link], finding: Finding
 ) -> None:
     pointer, order = record.pointer, record.order_id
     one = bucket.objects.get((pointer.key, pointer.version))
@@ -50,16 +74,16 @@ def _pointer(
     link = named.get(request_id)
     if link is None:
         finding.wrong(order=order, expected=f"a link that names {request_id}", found="none", look="chain/")
-    elif pointer.sha256 not in [each["sha256"] for each in link["objects"]]:
+    elif pointer.sha256 not in [each.sha256 for each in link.objects]:
         finding.wrong(
             order=order,
             expected=f"the link of {request_id} to name the pointer's object",
             found="other objects",
-            look=f"chain/{link['chain']}/{link['seq']:012d}",
+            look=f"chain/{link.chain}/{link.seq:012d}",
         )
 
 
-def _chains(bucket: Bucket, finding: Finding) -> dict[str, Any]:
+def _chains(bucket: Bucket, finding: Finding) -> dict[str, Link]:
     """The links by request; what follows a broken link is judged by itself."""
     keys = {
         hashlib.sha256(raw).hexdigest()[:16]: Ed25519PublicKey.from_public_bytes(raw)
@@ -68,7 +92,7 @@ def _chains(bucket: Bucket, finding: Finding) -> dict[str, Any]:
     chains: dict[str, list[str]] = {}
     for key in sorted(bucket.links):
         chains.setdefault(key.split("/")[1], []).append(key)
-    named: dict[str, Any] = {}
+    named: dict[str, Link] = {}
     for number, found in chains.items():
         previous = ""
         for seq, key in enumerate(found, start=1):
@@ -81,49 +105,46 @@ def _chains(bucket: Bucket, finding: Finding) -> dict[str, Any]:
                 previous = _sha256(raw)
                 continue
             place = f"chain/{number}/{seq:012d}"
-            if (key, link["previous_sha256"]) != (place, previous):
+            if (key, link.previous_sha256) != (place, previous):
                 finding.wrong(
-                    order=link["order_id"],
+                    order=link.order_id,
                     expected=f"{place} to follow the link before it",
-                    found=f"{key} after {link['previous_sha256'][:12] or 'nothing'}",
+                    found=f"{key} after {link.previous_sha256[:12] or 'nothing'}",
                     look=key,
                 )
             previous = _sha256(raw)
-            named[link["request_id"]] = link
+            named[link.request_id] = link
             _objects(bucket, link, key, finding)
     return named
 
 
-def _objects(bucket: Bucket, link: Any, look: str, finding: Finding) -> None:
-    for each in link["objects"]:
-        one = bucket.objects.get((each["key"], each["version"]))
+def _objects(bucket: Bucket, link: Link, look: str, finding: Finding) -> None:
+    for each in link.objects:
+        one = bucket.objects.get((each.key, each.version))
         body = one.body if one is not None else None
-        if body is None or _sha256(body) != each["sha256"]:
+        if body is None or _sha256(body) != each.sha256:
             finding.wrong(
-                order=link["order_id"],
-                expected=f"{each['key']} with SHA-256 {each['sha256']}",
+                order=link.order_id,
+                expected=f"{each.key} with SHA-256 {each.sha256}",
                 found="it is gone" if body is None else _sha256(body),
-                look=f"{look}, and s3://{bucket.name}/{each['key']}",
+                look=f"{look}, and s3://{bucket.name}/{each.key}",
             )
 
 
-def _opened(raw: bytes, keys: dict[str, Ed25519PublicKey]) -> tuple[Any, str]:
+def _opened(raw: bytes, keys: dict[str, Ed25519PublicKey]) -> tuple[Link | None, str]:
     """The link, and what is wrong with it or its signature."""
     try:
-        signed = msgspec.json.decode(raw)
-        link = msgspec.json.decode(signed["body"])
-        missing = [name for name in _FIELDS if name not in link]
-        if missing:
-            return None, f"it says no {', '.join(missing)}"
-        if keys and signed["key_id"] not in keys:
-            return link, f"it is signed with another key: {signed['key_id']}"
+        signed = msgspec.json.decode(raw, type=Signed)
+        link = msgspec.json.decode(signed.body, type=Link)
+    except (msgspec.DecodeError, ValueError) as error:
+        return None, f"it is no link of ours: {error}"
+    if keys and signed.key_id not in keys:
+        return link, f"it is signed with another key: {signed.key_id}"
+    try:
         if keys:
-            signature = base64.b64decode(signed["signature"])
-            keys[signed["key_id"]].verify(signature, signed["body"].encode())
-    except InvalidSignature:
+            keys[signed.key_id].verify(base64.b64decode(signed.signature), signed.body.encode())
+    except (InvalidSignature, ValueError):
         return link, "its signature is wrong"
-    except (msgspec.DecodeError, ValueError, KeyError, TypeError) as error:
-        return None, f"it is no link of ours: {type(error).__name__}: {error}"
     return link, ""
 
 

@@ -78,13 +78,24 @@ def check(seen: Seen, codec: Codec) -> tuple[Finding, Finding, Finding]:
             for finding in findings:
                 finding.skip(f"partition {number}: retention has removed the beginning of its input")
             continue
-        transactions = [_decode(one.value or b"") for one in topics.at(topics.batches, number)]
+        transactions = _transactions(topics.at(topics.batches, number), findings[2])
         strange = sorted({one.version for one in transactions} - {ours})
         if strange:
-            findings[2].skip(f"partition {number} was worked on by {', '.join(strange)}; this is {ours}")
+            for finding in findings:
+                finding.skip(f"partition {number} was worked on by {', '.join(strange)}; this is {ours}")
             continue
         Replay(seen, codec, policies, number, findings).run(transactions)
     return findings
+
+
+def _transactions(messages: list[Message], fold: Finding) -> list[Transaction]:
+    found = []
+    for one in messages:
+        try:
+            found.append(_decode(one.value or b""))
+        except msgspec.DecodeError as error:
+            fold.wrong(expected="the note of a transaction", found=str(error), look=one.place)
+    return found
 
 
 def _version(policies: shelf.Shelf) -> str:

@@ -133,6 +133,14 @@ def test_a_quarantined_record_with_other_bytes_or_another_reason(day: Honest) ->
     assert "the reason" in found(seen, "I1")
 
 
+def test_a_quarantined_record_that_says_not_where_it_came_from(day: Honest) -> None:
+    seen = day.seen()
+    rejected = seen.topics.messages[QUARANTINE][0]
+    headers = tuple((name, b"x" if name == "original-offset" else value) for name, value in rejected.headers)
+    seen.topics.messages[QUARANTINE] = [rejected, replace(rejected, headers=headers)]
+    assert "headers that say where it came from" in found(seen, "I1")
+
+
 def test_a_valid_record_in_quarantine(day: Honest) -> None:
     seen = day.seen()
     rejected = seen.topics.messages[QUARANTINE][0]
@@ -273,6 +281,13 @@ def test_a_chain_with_a_missing_a_forged_or_an_altered_link(day: Honest) -> None
     body = msgspec.json.decode(msgspec.json.decode(whole[second])["body"])
     day.links = whole | {second: signed(body, Ed25519PrivateKey.generate())}
     assert "it is signed with another key" in found(day.seen(), "I5")
+
+
+def test_a_link_that_is_none(day: Honest) -> None:
+    key = max(day.links)
+    for raw in (b"", b"[1]", b'{"body": "{}", "signature": "", "key_id": ""}'):
+        day.links[key] = raw
+        assert "it is no link of ours" in found(day.seen(), "I5")
 
 
 # I6 and I7a
@@ -436,12 +451,20 @@ def test_a_transaction_that_leaves_a_hole_and_a_record_that_nobody_processed(day
     assert "every record of case.events.v1 to be processed" in found(day.seen(), "I8")
 
 
+def test_a_transaction_record_that_cannot_be_read(day: Honest) -> None:
+    seen = day.seen()
+    first = seen.topics.messages[BATCHES][0]
+    seen.topics.messages[BATCHES] = [replace(first, value=b"?"), *seen.topics.messages[BATCHES][1:]]
+    assert first.place in found(seen, "I8")
+
+
 def test_other_policies_make_no_verdict_but_say_so(day: Honest) -> None:
     seen = day.seen()
     transactions(seen, lambda note: [*note[:6], "0.0.1+other"])
-    fold = next(one for one in judge(seen, CODEC).findings if one.invariant == "I8")
-    assert not fold.checked
-    assert "0.0.1+other" in fold.skipped
+    for invariant in ("I6", "I7a", "I8"):
+        finding = next(one for one in judge(seen, CODEC).findings if one.invariant == invariant)
+        assert not finding.checked
+        assert "0.0.1+other" in finding.skipped
 
 
 def test_compaction_is_no_violation(day: Honest) -> None:
