@@ -17,7 +17,7 @@ from connectors.claims import Claims
 from connectors.clock import Clock
 from connectors.dispatch import Dispatcher, Lane, nowhere
 from connectors.edge.tokens import Link, Links
-from connectors.evidence.gather import TEXT_PURPOSE, Gather, OfCalls, nothing
+from connectors.evidence.gather import TEXT_PURPOSE, Gather
 from connectors.evidence.keeper import Keeper
 from connectors.evidence.queue import EvidenceQueue
 from connectors.evidence.recordings import Recordings
@@ -62,11 +62,10 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Archive(msgspec.Struct, frozen=True):
-    """Where evidence is kept, who signs it, and where the transcripts of calls are found."""
+    """Where evidence is kept, and who signs it."""
 
     store: Store
     signing_key: Ed25519PrivateKey
-    transcript: OfCalls = nothing
 
 
 class Service:
@@ -135,7 +134,7 @@ class Service:
             pool,
             (outbox, Outbox(encode, Topic.EVIDENCE)),
             clock,
-            gather=Gather(pool, vault.unseal, transcript=archive.transcript, recording=recordings.fetch),
+            gather=Gather(pool, vault.unseal, recording=recordings.fetch),
             keeper=Keeper(
                 archive.store,
                 archive.signing_key,

@@ -8,6 +8,7 @@ import msgspec
 from psycopg_pool import ConnectionPool
 
 from connectors.outbox import Connection
+from connectors.voice.sessions import TRANSCRIPT
 from schemas.commands import ChannelCommand, EvidenceRequest
 from schemas.words import Channel, EvidencePart, Purpose
 
@@ -43,11 +44,10 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gathered(msgspec.Struct, frozen=True):
-    """`calls` are those whose traces at the provider may go once the parts are kept."""
+    """The parts that were found, and those that were not (yet)."""
 
     parts: dict[EvidencePart, bytes]
     missing: tuple[EvidencePart, ...]
-    calls: tuple[Sent, ...] = ()
 
 
 # What a call left behind: its bytes, or None if there are none (yet).
@@ -59,29 +59,28 @@ def nothing(_calls: list[Sent]) -> bytes | None:
 
 
 class Gather:
-    """`transcript` and `recording` are asked for the calls of the conversation."""
+    """`recording` is asked for the calls of the conversation; what was said in them was kept turn by turn."""
 
     def __init__(
         self,
         pool: ConnectionPool[Connection],
         unseal: Unseal,
         *,
-        transcript: OfCalls = nothing,
         recording: OfCalls = nothing,
     ) -> None:
-        self._pool, self._unseal, self._transcript, self._recording = pool, unseal, transcript, recording
+        self._pool, self._unseal, self._recording = pool, unseal, recording
 
     def __call__(self, request: EvidenceRequest) -> Gathered:
         """Every part that was asked for is in one of the two; raises `Erased`."""
         sent = self._sent(request)
-        calls = [one for one in sent if one.channel == Channel.VOICE]
+        calls = [*(one for one in sent if one.channel == Channel.VOICE), *self._incoming(request)]
         parts: dict[EvidencePart, bytes] = {}
         for part in request.parts:
             body = self._part(part, request, sent, calls)
             if body is not None:
                 parts[part] = body
         absent = [part for part in request.parts if part not in parts and part is not EvidencePart.MANIFEST]
-        return Gathered(parts, tuple(absent), tuple(calls))
+        return Gathered(parts, tuple(absent))
 
     def _part(
         self, part: EvidencePart, request: EvidenceRequest, sent: list[Sent], calls: list[Sent]
@@ -94,11 +93,53 @@ class Gather:
             case EvidencePart.CONFIRMATION:
                 return _json(_confirmation(request, sent))
             case EvidencePart.TRANSCRIPT:
-                return self._transcript(calls)
+                return self._transcript(request)
             case EvidencePart.RECORDING:
                 return self._recording(calls)
             case _:
                 return None
+
+    def _incoming(self, request: EvidenceRequest) -> list[Sent]:
+        """Calls that the customer made: nothing was claimed for them."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT call_id, stage, provider_id, started_at, ended_at FROM call_sessions"
+                " WHERE conversation_id = %s AND incoming ORDER BY started_at",
+                [request.conversation_id],
+            ).fetchall()
+        return [
+            Sent(
+                command_id=call_id,
+                channel=Channel.VOICE,
+                purpose="incoming",
+                attempt=1,
+                state=stage,
+                reason="",
+                provider_id=provider_id,
+                claimed_at=started_at,
+                settled_at=ended_at,
+                script="",
+            )
+            for call_id, stage, provider_id, started_at, ended_at in rows
+        ]
+
+    def _transcript(self, request: EvidenceRequest) -> bytes | None:
+        """Every turn of every call of the conversation; None if nobody ever answered."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT call_id, turns.sealed FROM call_turns turns JOIN call_sessions USING (call_id)"
+                " WHERE conversation_id = %s ORDER BY started_at, call_id, turns.version",
+                [request.conversation_id],
+            ).fetchall()
+        calls: dict[str, list[msgspec.Raw]] = {}
+        for call_id, sealed in rows:
+            turn = self._unseal(request.customer_ref, bytes(sealed), TRANSCRIPT)
+            calls.setdefault(call_id, []).append(msgspec.Raw(turn))
+        return (
+            _json([{"call_id": call_id, "turns": turns} for call_id, turns in calls.items()])
+            if calls
+            else None
+        )
 
     def _sent(self, request: EvidenceRequest) -> list[Sent]:
         with self._pool.connection() as connection:

@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 
 from connectors.clock import Clock
 from connectors.evidence.chain import Stored, Tail, chain_of
-from connectors.evidence.gather import Gathered, Sent
+from connectors.evidence.gather import Gathered
 from connectors.evidence.keeper import Keeper, Kept
 from connectors.evidence.store import StoreError
 from connectors.outbox import Connection, Outbox
@@ -29,6 +29,8 @@ WAIT_FOR_PARTS = timedelta(seconds=120)
 _LOOK_AGAIN = timedelta(seconds=2)
 # Whoever takes a request has it for so long.
 _LEASE = timedelta(seconds=60)
+# How long after a provider did not let a recording be deleted it is tried again.
+_CLEAR_AGAIN = timedelta(seconds=30)
 _IDLE_S = 0.1
 _DATABASE_DOWN_S = 1.0
 
@@ -44,10 +46,10 @@ class EvidenceQueue:
         *,
         gather: Callable[[EvidenceRequest], Gathered],
         keeper: Keeper,
-        after: Callable[[list[Sent]], bool] = lambda _calls: True,
+        after: Callable[[list[str]], bool] = lambda _calls: True,
         wait_for_parts: timedelta = WAIT_FOR_PARTS,
     ) -> None:
-        """`after` removes at the provider what is kept now; False if it could not."""
+        """`after` removes at the provider what it has of these calls of its own; False if it could not."""
         self._pool, self._outboxes, self._clock = pool, outboxes, clock
         self._gather, self._keeper, self._wait_for_parts = gather, keeper, wait_for_parts
         self._after = after
@@ -80,7 +82,7 @@ class EvidenceQueue:
                 [now + _LEASE, now],
             ).fetchone()
         if row is None:
-            return False
+            return self._clear_once(now)
         request, tries, filed_at = msgspec.json.decode(bytes(row[0]), type=EvidenceRequest), row[1], row[2]
         with continuing(row[3]):
             self._try(request, filed_at, tries, now)
@@ -94,8 +96,8 @@ class EvidenceQueue:
             after_s = _RETRY_S[min(tries, len(_RETRY_S)) - 1]
             self._later(request.command_id, self._clock.now() + timedelta(seconds=after_s), "store")
         except Erased:
-            # Nothing of theirs may be kept any more, and nothing can be.
-            self._settle(request, None)
+            # Nothing of theirs may be kept any more, here or at the provider.
+            self._settle(request, None, now)
 
     def _work_on(self, request: EvidenceRequest, filed_at: datetime, now: datetime) -> None:
         gathered = self._gather(request)
@@ -110,11 +112,43 @@ class EvidenceQueue:
             self._later(request.command_id, now + _LOOK_AGAIN, waiting)
             return
         tail = self._tail(chain_of(request.order_id, self._keeper.chains))
-        gathered = Gathered(gathered.parts, missing, gathered.calls)
+        gathered = Gathered(gathered.parts, missing)
         kept = self._keeper.keep(request, gathered, shared, tail, now)
-        if EvidencePart.RECORDING in gathered.parts and not self._after(list(gathered.calls)):
-            log.warning("recording_stays_at_provider", request_id=request.command_id)
-        self._settle(request, kept)
+        # Only what was stored and read back is deleted, and what the customer did not want to exist.
+        done_with = EvidencePart.RECORDING in gathered.parts or request.recording_refused
+        cleared = not done_with or self._after(self._calls_of(request.conversation_id))
+        self._settle(request, kept, None if cleared else now + _CLEAR_AGAIN)
+
+    def _clear_once(self, now: datetime) -> bool:
+        """Takes one settled request whose recording the provider still has; False if there is none."""
+        with self._pool.connection() as connection:
+            row = connection.execute(
+                "UPDATE evidence_requests SET clear_at = %s WHERE request_id = ("
+                " SELECT request_id FROM evidence_requests WHERE clear_at <= %s"
+                " ORDER BY clear_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING request_id, conversation_id",
+                [now + _CLEAR_AGAIN, now],
+            ).fetchone()
+        if row is None:
+            return False
+        request_id, conversation_id = row
+        if self._after(self._calls_of(conversation_id)):
+            with self._pool.connection() as connection:
+                connection.execute(
+                    "UPDATE evidence_requests SET clear_at = NULL WHERE request_id = %s", [request_id]
+                )
+        else:
+            log.warning("recording_stays_at_provider", request_id=request_id)
+        return True
+
+    def _calls_of(self, conversation_id: str) -> list[str]:
+        """What the provider calls the calls of a conversation, made by us or by the customer."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT provider_id FROM claims WHERE conversation_id = %s AND channel = 'voice'"
+                " AND provider_id <> '' UNION SELECT provider_id FROM call_sessions WHERE conversation_id = %s",
+                [conversation_id, conversation_id],
+            ).fetchall()
+        return [row[0] for row in rows]
 
     def _tail(self, chain: int) -> Tail:
         with self._pool.connection() as connection:
@@ -144,16 +178,18 @@ class EvidenceQueue:
                 [at, problem, request_id],
             )
 
-    def _settle(self, request: EvidenceRequest, kept: Kept | None) -> None:
+    def _settle(self, request: EvidenceRequest, kept: Kept | None, clear_at: datetime | None = None) -> None:
         now = self._clock.now()
         with self._pool.connection() as connection, connection.transaction():
             settled = connection.execute(
-                "UPDATE evidence_requests SET settled_at = %s, problem = %s, pointer = %s, objects = %s"
+                "UPDATE evidence_requests SET settled_at = %s, problem = %s, pointer = %s, objects = %s,"
+                " clear_at = %s"
                 " WHERE request_id = %s AND settled_at IS NULL RETURNING 1",
                 [
                     *(now, "" if kept else "erased"),
                     msgspec.json.encode(kept.pointer) if kept else None,
                     msgspec.json.encode(kept.link.objects) if kept else None,
+                    clear_at,
                     request.command_id,
                 ],
             ).fetchone()

@@ -33,15 +33,15 @@ class Recordings:
         response.raise_for_status()
         return response.content
 
-    def delete(self, calls: list[Sent]) -> bool:
-        """False if one of them is still there: try again later."""
+    def delete(self, calls: list[str]) -> bool:
+        """False if one of these calls may still have a recording there: try again later."""
         try:
-            for call in calls:
-                for recording in (
-                    self._client.recordings.list(call_sid=call.provider_id) if call.provider_id else []
-                ):
-                    if recording.status in _DONE:
-                        self._client.recordings(recording.sid).delete()
+            for call_sid in calls:
+                for recording in self._client.recordings.list(call_sid=call_sid):
+                    if recording.status not in _DONE:
+                        # It is still being made ready.
+                        return False
+                    self._client.recordings(recording.sid).delete()
         except (TwilioException, requests.exceptions.RequestException):
             return False
         return True

@@ -1,6 +1,5 @@
 """The calls under way, in Postgres: sealed under the customer's key, compared and set with every turn."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -129,8 +128,3 @@ class Sessions:
             "INSERT INTO call_turns (call_id, version, sealed, taken_at) VALUES (%s, %s, %s, %s)",
             [call.call_id, call.version, sealed, at],
         )
-
-
-def transcript(turns: Sequence[bytes]) -> bytes:
-    """All lines as one JSON list."""
-    return msgspec.json.encode([msgspec.Raw(turn) for turn in turns])
