@@ -2,8 +2,10 @@
 
 import sys
 import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -12,7 +14,7 @@ from pydantic_settings import NoDecode
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from connectors.claims import Claims
 from connectors.clock import SystemClock
@@ -20,20 +22,23 @@ from connectors.edge.app import Edge
 from connectors.edge.doors import SignedDoor
 from connectors.edge.driver import DriverDoor
 from connectors.edge.facts import KafkaFacts
+from connectors.edge.relay import RelaySockets
 from connectors.edge.signed import Signed
 from connectors.edge.staff import StaffDoor
 from connectors.edge.texts import Texts
 from connectors.edge.tokens import Links
+from connectors.edge.turns import Exchange, Manner
 from connectors.edge.twilio import TwilioHooks
 from connectors.edge.verdicts import Verdicts
-from connectors.edge.voice import Manner, VoiceHooks
+from connectors.edge.voice import VoiceHooks
 from connectors.notes import Notes
 from connectors.outbox import Connection, Outbox
+from connectors.second_opinion import SecondOpinion
 from connectors.tasks import Tasks
 from connectors.tracing import TracedRequests
 from connectors.vault import Vault
-from connectors.voice.calls import Calls, House
-from connectors.voice.gather import FASTEST_MS_PER_CHAR
+from connectors.voice.calls import Calls
+from connectors.voice.opening import House
 from connectors.voice.provider import CallsInProgress
 from schemas.codec import Codec
 from schemas.registry import registry
@@ -66,8 +71,14 @@ class EdgeSettings(FromEnvironment):
     """As whom a call introduces itself."""
     twilio_base_url: str = ""
     provider_timeout_s: float = 10.0
-    voice_ms_per_char: PositiveFloat = FASTEST_MS_PER_CHAR
-    """No voice reads faster; only a simulator's may."""
+    voice_transport: Literal["gather", "relay"] = "gather"
+    """Webhooks with `<Gather>`, or a ConversationRelay socket, where the account has it."""
+    voice_pace: PositiveFloat = 1.0
+    """1 is how fast people speak; only a simulator's may be faster."""
+    staff_number: str = ""
+    """Who takes a call that is handed over; without one, a link is sent and a person calls back."""
+    second_opinion_url: str = ""
+    """A second understanding that may propose; empty for none."""
     http_port: int = 8082
     connections_max: int = 20
     database_wait_s: float = 4.0
@@ -128,7 +139,7 @@ def application(settings: EdgeSettings) -> Starlette:
     tokens = _split(settings.twilio_auth_token)
     signed = Signed(tokens, settings.public_url)
     calls = Calls(
-        House(retailer=settings.retailer),
+        House(retailer=settings.retailer, staff_available=bool(settings.staff_number)),
         pool=pool,
         outbox=outbox,
         claims=claims,
@@ -136,17 +147,24 @@ def application(settings: EdgeSettings) -> Starlette:
         vault=vault,
         policy_of=shelf.load(settings.policies).by_key.get,
     )
-    voice = VoiceHooks(
+    second = SecondOpinion(settings.second_opinion_url, clock) if settings.second_opinion_url else None
+    exchange = Exchange(
         calls,
-        claims,
         clock,
         signed,
         CallsInProgress(tokens[-1], settings.twilio_base_url, settings.provider_timeout_s),
-        Manner(ms_per_char=settings.voice_ms_per_char),
+        Manner(
+            pace=settings.voice_pace,
+            relay=settings.voice_transport == "relay",
+            staff_number=settings.staff_number,
+        ),
+        second,
     )
     texts = Texts(pool, outbox, clock, vault, zone_of)
     hooks = TwilioHooks(claims, texts, signed, calls.hung_up)
     pages.add_middleware(TracedRequests)
+    if second is not None:
+        pages.router.lifespan_context = _asking(second)
     tools: list[Route] = []
     if settings.staff_secrets is not None:
         door = SignedDoor(_split(settings.staff_secrets), settings.public_url, clock)
@@ -155,8 +173,18 @@ def application(settings: EdgeSettings) -> Starlette:
     if settings.driver_secrets is not None:
         door = SignedDoor(_split(settings.driver_secrets), settings.public_url, clock)
         tools += DriverDoor(door, notes).routes()
-    pages.router.routes.extend([*tools, *hooks.routes(), *voice.routes(), *_platform(pool)])
+    talk: list[BaseRoute] = [*VoiceHooks(exchange, claims).routes(), *RelaySockets(exchange).routes()]
+    pages.router.routes.extend([*tools, *hooks.routes(), *talk, *_platform(pool)])
     return pages
+
+
+def _asking(second: SecondOpinion) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with second:
+            yield
+
+    return lifespan
 
 
 def _platform(pool: ConnectionPool[Connection]) -> list[Route]:

@@ -7,7 +7,6 @@ from datetime import timedelta
 import msgspec
 import psycopg
 import structlog
-from prometheus_client import Counter, Histogram
 from psycopg_pool import PoolTimeout
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,15 +14,14 @@ from starlette.routing import Route
 
 from connectors.channels.twilio_door import in_path
 from connectors.claims import Claims, DoubleSendError
-from connectors.clock import Clock
-from connectors.edge.signed import Form, Signed
+from connectors.edge.signed import Form
+from connectors.edge.turns import TROUBLES, TURN_SECONDS, TURNS, Exchange
 from connectors.voice import gather
-from connectors.voice.calls import Answer, Calls
+from connectors.voice.calls import Answer
 from connectors.voice.outcomes import ANSWERED_SEQUENCE
-from connectors.voice.provider import CallsInProgress
 from connectors.voice.sessions import Call
 from schemas.words import ReceiptState
-from state.dialogue.events import AnyHeard
+from state.dialogue.events import AnyHeard, Say
 
 log = structlog.get_logger()
 
@@ -31,48 +29,30 @@ log = structlog.get_logger()
 _MOMENTS_MAX = 6
 _MOMENT = "One moment, please."
 _MACHINES = ("machine", "fax")
-
-TURNS = Counter("saveline_call_turns_total", "Turns of calls answered, by transport.", ["transport"])
-TURN_SECONDS = Histogram(
-    "saveline_call_turn_seconds",
-    "From a caller's words to ours.",
-    ["transport"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
-)
-TROUBLES = Counter(
-    "saveline_call_troubles_total", "Turns that could not be taken, by what was wrong.", ["why"]
-)
-
-
-class Manner(msgspec.Struct, frozen=True, kw_only=True):
-    """How a call is spoken. No voice is faster than `ms_per_char`: a simulator's may be."""
-
-    language: str = "en-GB"
-    ms_per_char: float = gather.FASTEST_MS_PER_CHAR
+_PUT_THROUGH = ("completed", "answered")
+_OVER = Say("", "", (), ending="hang_up")
 
 
 class VoiceHooks:
     """Stateless: every turn is in Postgres before it is answered."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        claims: Claims,
-        clock: Clock,
-        signed: Signed,
-        in_progress: CallsInProgress,
-        manner: Manner,
-    ) -> None:
-        self._calls, self._claims, self._clock, self._signed = calls, claims, clock, signed
-        self._in_progress, self._manner = in_progress, manner
+    def __init__(self, exchange: Exchange, claims: Claims) -> None:
+        self._exchange, self._claims = exchange, claims
+        self._calls, self._clock, self._signed = exchange.calls, exchange.clock, exchange.signed
+        self._manner = exchange.manner
 
     def routes(self) -> list[Route]:
         paths: Sequence[tuple[str, Callable[[Request, Form], Awaitable[Response]]]] = (
             ("", self._answered),
             ("/turn/{turn:int}", self._turn),
             ("/again/{turn:int}/{times:int}", self._again),
+            ("/relayed", self._relayed),
+            ("/transfer", self._transfer),
+            ("/whisper", self._whisper),
+            ("/transferred", self._transferred),
         )
         return [
+            Route("/twilio/voice", self._spoken(self._called), methods=["POST"]),
             Route("/twilio/voice/{call_id}/amd", self._signed.checked(self._detected), methods=["POST"]),
             *[
                 Route(f"/twilio/voice/{{call_id}}{path}", self._spoken(handle), methods=["POST"])
@@ -92,11 +72,11 @@ class VoiceHooks:
             except (psycopg.OperationalError, PoolTimeout) as error:
                 log.warning("turn_waits", error=type(error).__name__)
                 TROUBLES.labels("database").inc()
-                return self._moment(request)
+                return self._moment(request, form)
             except Exception:
                 log.exception("turn_failed")
                 TROUBLES.labels("fault").inc()
-                return self._xml(request.path_params["call_id"], self._calls.goodbye())
+                return self._xml("", self._calls.goodbye())
             TURNS.labels("gather").inc()
             TURN_SECONDS.labels("gather").observe(self._clock.monotonic() - begun)
             return answer
@@ -106,25 +86,69 @@ class VoiceHooks:
     async def _answered(self, request: Request, form: Form) -> Response:
         call_id = request.path_params["call_id"]
         answer = await asyncio.to_thread(self._calls.answered, call_id, form.get("CallSid", ""))
+        return self._opened(call_id, answer)
+
+    async def _called(self, _request: Request, form: Form) -> Response:
+        sid = form.get("CallSid", "")
+        return self._opened(sid, await asyncio.to_thread(self._calls.called, sid, form.get("From", "")))
+
+    def _opened(self, call_id: str, answer: Answer) -> Response:
+        """The first words, or the socket over which they will come."""
+        if not self._manner.relay or answer.call is None or answer.say.ending:
+            return self._xml(call_id, answer)
+        socket_url = f"{self._signed.public_url}/twilio/relay/{in_path(call_id)}".replace("http", "ws", 1)
+        to = gather.Addresses("", relay_url=socket_url, relay_done_url=f"{self._url(call_id)}/relayed")
+        return _xml(gather.connected(to, self._manner.language, answer.say.hints))
+
+    async def _relayed(self, request: Request, form: Form) -> Response:
+        """The socket is closed. A talk that is not over broke off, and goes on with webhooks."""
+        call_id, sid = request.path_params["call_id"], form.get("CallSid", "")
+        answer = await asyncio.to_thread(self._calls.where, call_id, sid)
+        if answer.call is not None and answer.say.ending:
+            # These words were spoken already.
+            answer = msgspec.structs.replace(
+                answer, say=msgspec.structs.replace(answer.say, text="", record="")
+            )
         return self._xml(call_id, answer)
+
+    async def _transfer(self, request: Request, form: Form) -> Response:
+        call_id, sid = request.path_params["call_id"], form.get("CallSid", "")
+        if not self._manner.staff_number or not await asyncio.to_thread(self._calls.summary, call_id, sid):
+            return self._xml(call_id, self._calls.goodbye())
+        url = self._url(call_id)
+        return _xml(gather.put_through(self._manner.staff_number, f"{url}/whisper", f"{url}/transferred"))
+
+    async def _whisper(self, request: Request, form: Form) -> Response:
+        """What the colleague hears first; the customer is not on the line yet."""
+        sid = form.get("ParentCallSid", "")
+        told = await asyncio.to_thread(self._calls.summary, request.path_params["call_id"], sid)
+        return _xml(gather.words(told, self._manner.language))
+
+    async def _transferred(self, request: Request, form: Form) -> Response:
+        call_id, sid = request.path_params["call_id"], form.get("CallSid", "")
+        if form.get("DialCallStatus") in _PUT_THROUGH:
+            return _xml(gather.rendered(_OVER, gather.Addresses(""), self._manner.language))
+        return self._xml(call_id, await asyncio.to_thread(self._calls.not_put_through, call_id, sid))
 
     async def _turn(self, request: Request, form: Form) -> Response:
         call_id, turn = request.path_params["call_id"], request.path_params["turn"]
         now = self._clock.now()
+        heard = await self._exchange.weighed(call_id, gather.heard(form))
 
         def listen(call: Call) -> list[AnyHeard]:
             elapsed_ms = (now - call.spoken_at) // timedelta(milliseconds=1)
-            cut = gather.interrupted(call.say, elapsed_ms, self._manner.ms_per_char)
-            return [*([cut] if cut else []), gather.heard(form)]
+            cut = gather.interrupted(call.say, elapsed_ms, self._manner.fastest_ms_per_char)
+            return [*([cut] if cut else []), heard]
 
         answer = await asyncio.to_thread(self._calls.heard, call_id, form.get("CallSid", ""), turn, listen)
-        return self._xml(call_id, answer)
+        return self._xml(call_id, await self._exchange.truth(answer))
 
     async def _again(self, request: Request, form: Form) -> Response:
         """What was said meanwhile was not heard, so that the question is put once more."""
         call_id, sid = request.path_params["call_id"], form.get("CallSid", "")
         if not request.path_params["turn"]:
-            return await self._answered(request, form)
+            # A call that came in is named by its own id.
+            return await (self._called if call_id == sid else self._answered)(request, form)
         return self._xml(call_id, await asyncio.to_thread(self._calls.where, call_id, sid))
 
     async def _detected(self, request: Request, form: Form) -> Response:
@@ -136,7 +160,9 @@ class VoiceHooks:
             return await self._unspoken_machine(call_id, sid, form)
         if answer is not None:
             twiml = self._twiml(call_id, answer)
-            await asyncio.to_thread(self._in_progress.redirect, form.get("AccountSid", ""), sid, twiml)
+            await asyncio.to_thread(
+                self._exchange.in_progress.redirect, form.get("AccountSid", ""), sid, twiml
+            )
         return Response(status_code=204)
 
     async def _unspoken_machine(self, call_id: str, sid: str, form: Form) -> Response:
@@ -159,9 +185,9 @@ class VoiceHooks:
             return Response(status_code=204)
         return Response(status_code=204 if known else 404)
 
-    def _moment(self, request: Request) -> Response:
+    def _moment(self, request: Request, form: Form) -> Response:
         """Nothing was heard yet: the same question comes once more, and after some moments goodbye."""
-        call_id = request.path_params["call_id"]
+        call_id = request.path_params.get("call_id") or form.get("CallSid", "")
         times = request.path_params.get("times", 0) + 1
         if times > _MOMENTS_MAX:
             return self._xml(call_id, self._calls.goodbye())

@@ -12,31 +12,34 @@ from connectors.clock import Clock
 from connectors.outbox import Connection, Outbox
 from connectors.vault import Erased, Vault
 from connectors.voice import standing
-from connectors.voice.lines import lines_of
+from connectors.voice.opening import SCRIPTS, House, Openings
 from connectors.voice.outcomes import ANSWERED_SEQUENCE, About, Happened, facts_of
 from connectors.voice.sessions import Call, Sessions, Turned
 from connectors.voice.silenced import silence_customer, silence_number
-from schemas.commands import ChannelCommand
-from schemas.facts import CustomerFacts
-from schemas.words import Channel, EvidencePart, EvidencePath, ReceiptState
+from schemas.events import ResponseReceived
+from schemas.words import Channel, ReceiptState
 from state.dialogue import hear
 from state.dialogue.events import (
     Answered,
     AnyHeard,
     Committed,
     Detected,
+    HandedOff,
     Hangup,
     Interruption,
     Keys,
+    LinkWanted,
     NotThem,
     OptedOut,
+    OptionGone,
     RecordingRefused,
     Say,
+    SettledElsewhere,
     Silence,
     Utterance,
 )
-from state.dialogue.script import ENGLISH, Script
-from state.dialogue.session import Session, Stage, started
+from state.dialogue.script import ENGLISH
+from state.dialogue.session import Session, Stage
 from state.policy import Policy
 from state.understand.optout import opts_out
 
@@ -45,23 +48,23 @@ log = structlog.get_logger()
 # How often a turn looks again when another webhook of the same call was quicker.
 _TRIES = 5
 SEALED_AS = "response"
-SCRIPTS: dict[str, Script] = {ENGLISH.key: ENGLISH}
+# What an answer is expected for; all else only adds to what is known.
+_ANSWERS = (Answered, Utterance, Keys, Silence)
+# Why an answer came too late; any other refusal means that something else stands.
+_LATE = ("too_late", "already_picked", "already_closed", "refund_is_final", "changes_not_possible")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said next. `turn` is what the caller's answer has to name; `call` is None where nothing goes on."""
+    """What is said next. `turn` is what the caller's answer has to name; `call` is None where nothing goes on.
+
+    `decided` are the ids of the answers that this turn gave to `decide`, made out of the session `before`.
+    """
 
     say: Say
     turn: int = 0
     call: Call | None = None
-    fresh: bool = False
-
-
-class House(msgspec.Struct, frozen=True, kw_only=True):
-    """Who calls. Without staff nobody is put through, and a link is sent instead."""
-
-    retailer: str
-    staff_available: bool = False
+    decided: tuple[str, ...] = ()
+    before: Session | None = None
 
 
 class Calls:
@@ -79,8 +82,9 @@ class Calls:
         policy_of: Callable[[str], Policy | None],
     ) -> None:
         self._house, self._pool, self._outbox, self._claims = house, pool, outbox, claims
-        self._clock, self._vault, self._policy_of = clock, vault, policy_of
+        self._clock, self._vault = clock, vault
         self._sessions = Sessions(pool, vault)
+        self._openings = Openings(house, pool=pool, clock=clock, vault=vault, policy_of=policy_of)
 
     def answered(self, command_id: str, sid: str) -> Answer:
         """Somebody, or something, picked up a call of ours. The same call twice is answered the same."""
@@ -94,77 +98,29 @@ class Calls:
         call = self._load(command_id) if known else None
         if call is not None:
             return _standing(call)
-        begun = self._begin(command_id, sid) if known else None
-        return begun or self.goodbye()
+        begun = self._openings.of_command(command_id, sid) if known else None
+        return self._begun(begun) if begun is not None else self.goodbye()
 
-    def _begin(self, command_id: str, sid: str) -> Answer | None:
+    def called(self, sid: str, sender: str) -> Answer:
+        """A customer calls us. Their number proves nothing: it finds the order whose last characters are asked for."""
+        call = self._load(sid)
+        if call is not None:
+            return _standing(call)
         with self._pool.connection() as connection:
-            command = standing.command_of(connection, command_id)
-        address = self._vault.address(command.customer_ref, Channel.VOICE) if command else None
-        if command is None or address is None:
-            return None
-        now = self._clock.now()
-        with self._pool.connection() as connection:
-            why = standing.objection(connection, command, address.hashed)
-            known = standing.cases_of(connection, command)
-        if why:
-            log.info("call_not_spoken", command_id=command_id, reason=why)
-            return None
-        open_cases = [case for case in command.cases if standing.is_open(known.get(case.case_id))]
-        lines = lines_of(open_cases, command.respond_by_at or command.not_after_at, now, gifts=True)
-        if not lines:
-            return None
-        session = self._session(command, command_id)
-        total = next((case.total.minor for case in open_cases if case.total), 0)
-        session = msgspec.structs.replace(session, lines=lines, total_minor=total)
-        return self._opened(command, started(session), sid, now)
+            command = standing.last_contact(connection, self._vault.address_hash(sender))
+        if command is None:
+            return self._no_order()
+        begun = self._openings.of_caller(command, sid)
+        return self._begun(begun) if begun is not None else self.goodbye()
 
-    def _session(self, command: ChannelCommand, call_id: str) -> Session:
-        contact = self._vault.contact(command.customer_ref)
-        facts = self._vault.facts(command.customer_ref) if contact else CustomerFacts()
-        gifts = any(case.gift for case in command.cases)
-        return Session(
-            call_id=call_id,
-            script=ENGLISH.key,
-            policy=command.policy,
-            locale=ENGLISH.locale,
-            retailer=self._house.retailer,
-            lines=(),
-            called=contact.name if contact else "",
-            # Where a gift is among the lines, nobody decides but the buyer.
-            delegate_known=facts.has_delegate and not gifts,
-            staff_available=self._house.staff_available,
-            recording_wanted=self._records(command.policy),
-        )
-
-    def _records(self, policy_key: str) -> bool:
-        policy = self._policy_of(policy_key)
-        wanted = policy.evidence.required.get(EvidencePath.VOICE, ()) if policy else ()
-        return EvidencePart.RECORDING in wanted
-
-    def _opened(self, command: ChannelCommand, session: Session, sid: str, now: datetime) -> Answer | None:
-        session, say = hear(session, Answered(), SCRIPTS[session.script])
-        call = Call(
-            call_id=session.call_id,
-            command_id=command.command_id,
-            order_id=command.order_id,
-            conversation_id=command.conversation_id,
-            customer_ref=command.customer_ref,
-            provider_id=sid,
-            incoming=session.incoming,
-            session=session,
-            say=say,
-            started_at=now,
-            spoken_at=now,
-        )
-        turned = _turned(now, (Answered(),), say, session)
+    def _begun(self, call: Call) -> Answer:
+        """Durable before the first word is spoken."""
+        turned = _turned(call.started_at, (Answered(),), call.say, call.session)
         sealed = self._sessions.sealed(call, turned)
         with self._pool.connection() as connection:
             begun = self._sessions.begin(connection, call, sealed)
-        if begun:
-            return Answer(say=say, turn=call.turn, call=call, fresh=True)
-        first = self._load(call.call_id)
-        return _standing(first) if first is not None else None
+        first = call if begun else self._load(call.call_id)
+        return _standing(first) if first is not None else self.goodbye()
 
     def heard(
         self, call_id: str, sid: str, turn: int, listen: Callable[[Call], Sequence[AnyHeard]]
@@ -191,6 +147,10 @@ class Calls:
 
     def knows(self, call_id: str) -> bool:
         return self._load(call_id) is not None
+
+    def session_of(self, call_id: str) -> Session | None:
+        call = self._load(call_id)
+        return call.session if call is not None else None
 
     def detected(self, call_id: str, sid: str, what: Detected) -> Answer | None:
         """What to say now if a machine took the call; None if the talk simply goes on."""
@@ -222,6 +182,27 @@ class Calls:
         text = f"{who} {texts['nothing_open']}"
         return Answer(say=Say(text, ENGLISH.key, ("answer_who", "nothing_open"), ending="hang_up"))
 
+    def _no_order(self) -> Answer:
+        return Answer(say=Say(ENGLISH.texts["code_failed"], ENGLISH.key, ("code_failed",), ending="hang_up"))
+
+    def summary(self, call_id: str, sid: str) -> str:
+        """What the colleague who takes a call over is told: no name, number or address. Empty for any other call."""
+        call = self._load(call_id)
+        return call.summary if call is not None and call.provider_id == sid else ""
+
+    def not_put_through(self, call_id: str, sid: str) -> Answer:
+        """No colleague answered: the customer gets a link; the task for a person stands already."""
+        call = self._load(call_id)
+        if call is None or call.provider_id != sid:
+            return self.goodbye()
+        now = self._clock.now()
+        link = facts_of(self._about(call, now), [Happened(LinkWanted("no_staff"), call.session)])
+        with self._pool.connection() as connection:
+            # The same id however often it is reported.
+            once = [msgspec.structs.replace(fact, event_id=f"{call_id}.no_staff") for fact in link]
+            self._outbox.put(connection, once)
+        return Answer(say=Say(ENGLISH.texts["no_staff"], ENGLISH.key, ("no_staff",), ending="hang_up"))
+
     def _load(self, call_id: str) -> Call | None:
         try:
             return self._sessions.load(call_id)
@@ -243,13 +224,14 @@ class Calls:
             happened += [Happened(outcome, before) for outcome in say.outcomes]
             says.append(say)
         say = _joined(says)
-        speaks = bool(say.text or say.ending) or not any(isinstance(one, Detected) for one in heard)
+        speaks = bool(say.text or say.ending) or any(isinstance(one, _ANSWERS) for one in heard)
         next_call = msgspec.structs.replace(
             call,
             version=call.version + 1,
             turn=call.turn + speaks,
             session=session,
             say=say if speaks else call.say,
+            summary=next((o.summary for o in say.outcomes if isinstance(o, HandedOff)), call.summary),
             recorded=call.recorded or say.record == "start",
             recording_refused=call.recording_refused
             or any(isinstance(one.outcome, RecordingRefused) for one in happened),
@@ -259,19 +241,41 @@ class Calls:
         turned = _turned(now, _in_transcript(call.session, heard), say, session)
         return self._kept(next_call, turned, happened, now)
 
+    def verdict(self, answer: Answer) -> str | None:
+        """What `decide` says of this turn's answers: None while it is silent, else empty or why it refused."""
+        if answer.call is None or not answer.decided:
+            return ""
+        with self._pool.connection() as connection:
+            return standing.verdict(connection, answer.call.order_id, answer.decided)
+
+    def corrected(self, answer: Answer, refused: str) -> Answer:
+        """The truth in place of a "noted" that was not spoken yet: the answer could not be taken."""
+        call = self._load(answer.call.call_id) if answer.call else None
+        if (
+            call is None
+            or answer.before is None
+            or answer.call is None
+            or call.version != answer.call.version
+        ):
+            return _standing(call) if call is not None else self.goodbye()
+        line = answer.before.line
+        news: standing.News
+        if refused.startswith(("not_available", "total_")) and answer.before.pending >= 0:
+            news = OptionGone(line.case_id, line.options[answer.before.pending].option_id)
+        else:
+            news = SettledElsewhere(line.case_id, "expired" if refused.startswith(_LATE) else "decided")
+        session, say = hear(answer.before, news, SCRIPTS[answer.before.script])
+        now = self._clock.now()
+        corrected = msgspec.structs.replace(
+            call, version=call.version + 1, session=session, say=say, spoken_at=now
+        )
+        turned = _turned(now, (news,), say, session)
+        happened = [Happened(outcome, answer.before) for outcome in say.outcomes]
+        return self._kept(corrected, turned, happened, now) or self.where(call.call_id, call.provider_id)
+
     def _kept(self, call: Call, turned: Turned, happened: list[Happened], now: datetime) -> Answer | None:
         """The call, its transcript and its facts in one transaction: all of it is durable, or nothing was heard."""
-        about = About(
-            call_id=call.call_id,
-            command_id=call.command_id,
-            order_id=call.order_id,
-            provider_id=call.provider_id,
-            incoming=call.incoming,
-            version=call.version,
-            now=now,
-            seal=lambda said: self._vault.seal(call.customer_ref, said.encode(), SEALED_AS),
-        )
-        facts = facts_of(about, happened)
+        facts = facts_of(self._about(call, now), happened)
         sealed = self._sessions.sealed(call, turned)
         outcomes = [one.outcome for one in happened]
         wrong = any(isinstance(one, NotThem) and one.who == "wrong_number" for one in outcomes)
@@ -284,9 +288,22 @@ class Calls:
             if address is not None:
                 silence_number(connection, address.hashed, now)
             self._outbox.put(connection, facts)
-        decided = sum(isinstance(one, Committed) for one in outcomes)
-        log.info("turn", call_id=call.call_id, stage=str(call.session.stage), decided=decided)
-        return Answer(say=call.say, turn=call.turn, call=call, fresh=True)
+        decided = tuple([f.event_id for f in facts if isinstance(f, ResponseReceived) and f.answers])
+        log.info("turn", call_id=call.call_id, stage=str(call.session.stage), decided=len(decided))
+        before = next((one.before for one in happened if isinstance(one.outcome, Committed)), None)
+        return Answer(say=call.say, turn=call.turn, call=call, decided=decided, before=before)
+
+    def _about(self, call: Call, now: datetime) -> About:
+        return About(
+            call_id=call.call_id,
+            command_id=call.command_id,
+            order_id=call.order_id,
+            provider_id=call.provider_id,
+            incoming=call.incoming,
+            version=call.version,
+            now=now,
+            seal=lambda said: self._vault.seal(call.customer_ref, said.encode(), SEALED_AS),
+        )
 
     def _news(self, call: Call, now: datetime) -> list[standing.News]:
         with self._pool.connection() as connection:

@@ -127,6 +127,21 @@ def patience(again_url: str, words: str, language: str) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(response, encoding="unicode")
 
 
+def put_through(number: str, whisper_url: str, done_url: str) -> str:
+    """The TwiML that calls a colleague, who hears the summary before the customer is on the line."""
+    response = ET.Element("Response")
+    dial = ET.SubElement(response, "Dial", action=done_url, timeout="20")
+    ET.SubElement(dial, "Number", url=whisper_url).text = number
+    return '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(response, encoding="unicode")
+
+
+def words(text: str, language: str) -> str:
+    """The TwiML that says something and goes on with what comes after it."""
+    response = ET.Element("Response")
+    _speak(response, text, language)
+    return '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(response, encoding="unicode")
+
+
 def connected(to: Addresses, language: str, hints: tuple[str, ...] = ()) -> str:
     """The TwiML that hands a call to the relay. The first words come over the socket, as facts of the call."""
     response = ET.Element("Response")

@@ -15,10 +15,11 @@ _SESSION, TRANSCRIPT = "call", "transcript"
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What is sealed: the dialogue's session, and its last words for whoever asks twice."""
+    """What is sealed: the dialogue's session, its last words for whoever asks twice, what a colleague is told."""
 
     session: Session
     say: Say
+    summary: str = ""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     turn: int = 1
     session: Session
     say: Say
+    summary: str = ""
     recorded: bool = False
     recording_refused: bool = False
     screened: bool = False
@@ -79,12 +81,12 @@ class Sessions:
         names = _COLUMNS.split(", ")[:-1]
         fields = dict(zip(names, row[:-1], strict=True))
         kept = _kept.decode(self._vault.unseal(fields["customer_ref"], bytes(row[-1]), _SESSION))
-        return Call(**fields, session=kept.session, say=kept.say)
+        return Call(**fields, session=kept.session, say=kept.say, summary=kept.summary)
 
     def sealed(self, call: Call, turned: Turned) -> tuple[bytes, bytes]:
         """The session and the line of the transcript as they are stored; made before the transaction begins."""
         # What was brought about is in the facts.
-        kept = Kept(call.session, msgspec.structs.replace(call.say, outcomes=()))
+        kept = Kept(call.session, msgspec.structs.replace(call.say, outcomes=()), call.summary)
         return (
             self._vault.seal(call.customer_ref, msgspec.msgpack.encode(kept), _SESSION),
             self._vault.seal(call.customer_ref, msgspec.json.encode(turned), TRANSCRIPT),

@@ -106,3 +106,34 @@ def command_of(connection: Connection, command_id: str) -> ChannelCommand | None
     if row is None or row[0] is None:
         return None
     return msgspec.json.decode(bytes(row[0]), type=ChannelCommand)
+
+
+def last_contact(connection: Connection, hashed: str) -> ChannelCommand | None:
+    """What this number was contacted about last; the call that was asked for, where there was one."""
+    row = connection.execute(
+        "SELECT conversation_id FROM claims WHERE address_hash = %s AND command IS NOT NULL"
+        " AND state = ANY(%s) ORDER BY claimed_at DESC LIMIT 1",
+        [hashed, [*_ALIVE, "suppressed"]],
+    ).fetchone()
+    if row is None:
+        return None
+    offering = connection.execute(
+        "SELECT command FROM claims WHERE conversation_id = %s AND command IS NOT NULL"
+        " AND purpose IN ('call', 'ask', 'update')"
+        " ORDER BY channel = 'voice' DESC, filed_at DESC LIMIT 1",
+        [row[0]],
+    ).fetchone()
+    return msgspec.json.decode(bytes(offering[0]), type=ChannelCommand) if offering else None
+
+
+def verdict(connection: Connection, order_id: str, response_ids: tuple[str, ...]) -> str | None:
+    """Empty if all were accepted, why if one was refused, None while `decide` has not said."""
+    rows = connection.execute(
+        "SELECT DISTINCT change->'response'->>'response_id', (change->'response'->>'accepted')::boolean,"
+        " change->'response'->>'reason' FROM case_timeline"
+        " WHERE order_id = %s AND change->'response'->>'response_id' = ANY(%s)",
+        [order_id, list(response_ids)],
+    ).fetchall()
+    if {row[0] for row in rows} != set(response_ids):
+        return None
+    return next((reason for _, accepted, reason in rows if not accepted), "")

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import uvicorn
@@ -16,15 +16,18 @@ from connectors.channels.catalogue import OPEN, Providers
 from connectors.checks import Checks
 from connectors.claims import Claims
 from connectors.clock import SystemClock
+from connectors.edge.relay import RelaySockets
 from connectors.edge.signed import Signed
 from connectors.edge.texts import Texts
+from connectors.edge.turns import Exchange, Manner
 from connectors.edge.twilio import TwilioHooks
-from connectors.edge.voice import Manner, VoiceHooks
+from connectors.edge.voice import VoiceHooks
 from connectors.outbox import Outbox
 from connectors.register.migrate import upgrade
 from connectors.register.projection import Placed, project
 from connectors.vault import Vault
-from connectors.voice.calls import Calls, House
+from connectors.voice.calls import Calls
+from connectors.voice.opening import House
 from connectors.voice.provider import CallsInProgress
 from schemas.codec import Codec
 from schemas.commands import CaseChanged, ChannelCancel, ChannelCommand
@@ -87,7 +90,7 @@ class Telephone:
             pace=PACE,
         )
         self.twilio.start()
-        self.application = self._application(outbox, {"ms_per_char": 0.001} | manner)
+        self.application = self._application(outbox, {"pace": 0.0001} | manner)
         self.server = uvicorn.Server(
             uvicorn.Config(self.application, host="127.0.0.1", port=port, log_level="warning")
         )
@@ -105,7 +108,7 @@ class Telephone:
     def _application(self, outbox: Outbox, manner: dict[str, Any]) -> Starlette:
         signed = Signed([AUTH_TOKEN], self.url)
         calls = Calls(
-            House(retailer="Greengrocer"),
+            House(retailer="Greengrocer", staff_available=bool(manner.get("staff_number"))),
             pool=self.pool,
             outbox=outbox,
             claims=self.claims,
@@ -114,17 +117,18 @@ class Telephone:
             policy_of=SHELF.by_key.get,
         )
         self.calls = calls
-        voice = VoiceHooks(
-            calls,
-            self.claims,
-            self.clock,
-            signed,
-            CallsInProgress(AUTH_TOKEN, self.twilio.url, 5.0),
-            Manner(**manner),
+        exchange = Exchange(
+            calls, self.clock, signed, CallsInProgress(AUTH_TOKEN, self.twilio.url, 5.0), Manner(**manner)
         )
         texts = Texts(self.pool, outbox, self.clock, self.vault, lambda _ref: "Europe/London")
         hooks = TwilioHooks(self.claims, texts, signed, calls.hung_up)
-        return Starlette(routes=[*hooks.routes(), *voice.routes()])
+        return Starlette(
+            routes=[
+                *hooks.routes(),
+                *VoiceHooks(exchange, self.claims).routes(),
+                *RelaySockets(exchange).routes(),
+            ]
+        )
 
     def _pump(self) -> None:
         while not self.ended.is_set():
@@ -209,6 +213,17 @@ class Telephone:
         self.rings(command, *turns, **phone)
         self.over(command.command_id)
 
+    def calls_in(self, *turns: dict[str, Any], sender: str = SAM) -> None:
+        """A customer calls our number, until the call is over and all of it is known."""
+        made = self.twilio.post("inbound-call", {"from": sender, "turns": list(turns)})
+        self.call_sid = made["sid"]
+        self.twilio.expect("call_state", provider_id=self.call_sid, where=lambda e: e["state"] in OVER)
+        until(lambda: not self.waiting(), "the outbox to be empty")
+
+    def waiting(self) -> bool:
+        with self.pool.connection() as connection:
+            return connection.execute("SELECT 1 FROM outbox LIMIT 1").fetchone() is not None
+
     def over(self, command_id: str) -> None:
         self.twilio.expect("call_state", provider_id=self.call_sid, where=lambda e: e["state"] in OVER)
         final = ("completed", "busy", "no_answer", "screened", "provider_down")
@@ -242,6 +257,12 @@ class Telephone:
         return [
             msgspec.json.decode(self.vault.unseal("customer-1", bytes(row[0]), "transcript")) for row in rows
         ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self.server.should_exit = True

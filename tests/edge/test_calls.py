@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,19 @@ from tests.edge.telephone import YES, Telephone
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
 
 
+STAFF = "+441632960555"
+
+
+@pytest.fixture(params=["gather", "relay"])
+def manner(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Both transports; over a socket it is we who notice silence, with more patience than these callers need."""
+    return {"relay": True, "pace": 0.1} if request.param == "relay" else {}
+
+
 @pytest.fixture
-def phone(dsn: str, tmp_path: Path) -> Iterator[Telephone]:
-    phone = Telephone(dsn, tmp_path)
-    yield phone
-    phone.close()
+def phone(dsn: str, tmp_path: Path, manner: dict[str, Any]) -> Iterator[Telephone]:
+    with Telephone(dsn, tmp_path, **manner) as phone:
+        yield phone
 
 
 def test_a_caller_approves_with_keys_alone(phone: Telephone) -> None:
@@ -161,19 +170,20 @@ def test_silence_ends_in_a_message_and_no_decision(phone: Telephone) -> None:
     phone.world.expect_open()
 
 
-def test_a_yes_before_the_total_was_spoken_decides_nothing(dsn: str, tmp_path: Path) -> None:
+def test_a_yes_before_the_total_was_spoken_decides_nothing(
+    dsn: str, tmp_path: Path, manner: dict[str, Any]
+) -> None:
     # Of this voice nothing can have been heard when the answer comes.
-    phone = Telephone(dsn, tmp_path, ms_per_char=10_000)
-    phone.talk(
-        YES,
-        {"hears": "press the number", "keys": "1"},
-        {"hears": "your new total is", "say": "yes", "interrupts": True},
-        {"hears": "your new total is", "hangup": True},
-        exceptions=[an_exception()],
-    )
-    assert phone.responses == []
-    phone.world.expect_open()
-    phone.close()
+    with Telephone(dsn, tmp_path, **({"pace": 1_000} | manner)) as phone:
+        phone.talk(
+            YES,
+            {"hears": "press the number", "keys": "1"},
+            {"hears": "your new total is", "say": "yes", "interrupts": True},
+            {"hears": "your new total is", "hangup": True},
+            exceptions=[an_exception()],
+        )
+        assert phone.responses == []
+        phone.world.expect_open()
 
 
 def test_a_decision_that_came_meanwhile_is_told_and_not_asked_again(phone: Telephone) -> None:
@@ -184,3 +194,96 @@ def test_a_decision_that_came_meanwhile_is_told_and_not_asked_again(phone: Telep
     assert "Nothing about your order needs an answer right now" in phone.said[-1]
     assert not any("Oakmill" in text for text in phone.said)
     assert phone.responses == []
+
+
+def test_what_decide_refuses_is_not_called_noted(phone: Telephone) -> None:
+    command = phone.asked_to_call(an_exception())
+    # A recall that the call's words were made before.
+    phone.meanwhile(lambda world: world.blocked("bread-corner"))
+    phone.rings(
+        command,
+        YES,
+        {"hears": "press the number", "keys": "1"},
+        {"hears": "your new total is", "keys": "1"},
+        {"hears": "has just run out", "keys": "1"},
+        {"hears": "your new total is", "say": "yes"},
+    )
+    phone.over(command.command_id)
+    decision = phone.world.expect_decision(Resolution.ALTERNATIVE)
+    assert [part.option_id for part in decision.chosen] == ["hillside"]
+    assert "I am sorry, that one has just run out." in " ".join(phone.said)
+    assert sum("Noted" in text for text in phone.said) == 1
+
+
+def test_a_line_that_is_decided_elsewhere_is_told_and_the_next_is_asked(phone: Telephone) -> None:
+    command = phone.asked_to_call(an_exception(), a_second())
+    phone.rings(
+        command,
+        {"hears": "Am I speaking", "say": "yes", "wait_ms": 200_000},
+        {"hears": "Shall I take it", "keys": "1"},
+        {"hears": "your new total is", "keys": "1"},
+    )
+    phone.twilio.expect("agent_says", provider_id=phone.call_sid)
+    phone.meanwhile(lambda world: world.taps("corner"))
+    phone.over(command.command_id)
+    assert "Oakmill" not in " ".join(phone.said)
+    phone.world.expect_decision(Resolution.SUBSTITUTED, "x2")
+
+
+def test_who_is_put_through_is_announced_to_the_colleague_with_what_was_said(
+    dsn: str, tmp_path: Path, manner: dict[str, Any]
+) -> None:
+    with Telephone(dsn, tmp_path, staff_number=STAFF, **manner) as phone:
+        phone.twilio.put(f"phones/{STAFF}", {"picks_up": "person", "ring_ms": 500})
+        phone.talk(
+            YES, {"hears": "press the number", "say": "can I talk to a person"}, exceptions=[an_exception()]
+        )
+        [whispered] = [
+            entry["text"]
+            for entry in phone.twilio.book("agent_says")
+            if entry["provider_id"] != phone.call_sid
+        ]
+        assert whispered == "1 x Oakmill Sourdough 400 g: open; offered Corner Loaf, Hillside Sourdough."
+        assert "put you through to a colleague" in phone.said[-1]
+        assert [response.signal for response in phone.responses] == [Signal.PERSON_WANTED]
+        phone.without_errors()
+
+
+def test_a_colleague_who_does_not_answer_leaves_the_customer_with_a_link(
+    dsn: str, tmp_path: Path, manner: dict[str, Any]
+) -> None:
+    with Telephone(dsn, tmp_path, staff_number=STAFF, **manner) as phone:
+        phone.twilio.put(f"phones/{STAFF}", {"picks_up": "busy"})
+        phone.talk(YES, {"hears": "press the number", "keys": "9"}, exceptions=[an_exception()])
+        assert "No colleague is free now" in phone.said[-1]
+        assert [response.signal for response in phone.responses] == [Signal.PERSON_WANTED, Signal.HELP]
+
+
+def test_a_customer_who_calls_back_says_the_orders_last_characters_and_decides(phone: Telephone) -> None:
+    phone.talk(exceptions=[an_exception()], picks_up="voicemail")
+    phone.calls_in(
+        {"hears": "last four characters", "keys": "3371"},
+        {"hears": "does not match", "say": "d e r 1"},
+        {"hears": "press the number", "keys": "1"},
+        {"hears": "your new total is", "keys": "1"},
+    )
+    phone.world.expect_decision(Resolution.SUBSTITUTED, channel=Channel.VOICE)
+    # While the code was given, the transcript paused.
+    heard = str([turn["heard"] for turn in phone.transcript()])
+    assert "3371" not in heard
+    assert "d e r 1" not in heard
+    phone.without_errors()
+
+
+def test_whoever_calls_without_the_code_hears_nothing_of_the_order(phone: Telephone) -> None:
+    phone.talk(exceptions=[an_exception()], picks_up="busy")
+    phone.calls_in({"hears": "last four characters|does not match", "say": "nine nine nine nine", "times": 5})
+    assert "Oakmill" not in " ".join(phone.said)
+    assert phone.responses == []
+    assert "I cannot find that order" in phone.said[-1]
+
+
+def test_a_caller_whom_we_never_contacted_is_told_so(phone: Telephone) -> None:
+    phone.calls_in(sender="+447700900999")
+    assert "I cannot find that order" in phone.said[-1]
+    phone.without_errors()

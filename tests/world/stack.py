@@ -32,7 +32,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from connectors.register.migrate import upgrade
-from connectors.voice.gather import FASTEST_MS_PER_CHAR
 from state import shelf
 from streams.topics import wanted_topics
 from streams.topics_broker import apply
@@ -295,7 +294,7 @@ class Stack:
             "SESSION_TIMEOUT_S": "6",
             "TEST_SWITCH": "true",
             # Our callers' ears are as fast as their mouths.
-            "VOICE_MS_PER_CHAR": str(FASTEST_MS_PER_CHAR * self._pace),
+            "VOICE_PACE": str(self._pace),
         }
         if self._policies is not None:
             ours["POLICIES"] = str(self._policies)

@@ -227,6 +227,11 @@ class Performance:
         self.calls.all[leg.sid] = leg
         leg.move("initiated")
         if await self.calls.ring(leg, float(verb.get("timeout", "30"))):
+            if number is not None and number.get("url"):
+                # What the called one hears before the two are joined.
+                whisper = Performance(self.calls, leg)
+                whisper.base = self.base
+                await whisper.run(Goto(number.get("url", ""), number.get("method", "POST")))
             await self.pause(leg.callee.phone.talk_ms / 1000)
             leg.ended_by = "caller"
             leg.move("completed", hung_up_by="caller")

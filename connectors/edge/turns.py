@@ -1,0 +1,96 @@
+"""What every transport of a call does beside its protocol: asks a second opinion, waits for the truth, and counts."""
+
+import asyncio
+from dataclasses import dataclass
+
+import msgspec
+from prometheus_client import Counter, Histogram
+
+from connectors.clock import Clock
+from connectors.edge.signed import Signed
+from connectors.second_opinion import NoProposal, SecondOpinion
+from connectors.voice.calls import Answer, Calls
+from connectors.voice.gather import FASTEST_MS_PER_CHAR
+from connectors.voice.provider import CallsInProgress
+from connectors.voice.relay import SPOKEN_MS_PER_CHAR
+from state.dialogue.events import AnyHeard, Say, Utterance
+from state.dialogue.hear import second_wanted
+
+# For so long a caller is kept waiting for `decide`'s word on their answer.
+_WORD_WAIT_S = 1.5
+_WORD_POLL_S = 0.05
+
+TURNS = Counter("saveline_call_turns_total", "Turns of calls answered, by transport.", ["transport"])
+TURN_SECONDS = Histogram(
+    "saveline_call_turn_seconds",
+    "From a caller's words to ours.",
+    ["transport"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+TROUBLES = Counter(
+    "saveline_call_troubles_total", "Turns that could not be taken, by what was wrong.", ["why"]
+)
+OPINIONS = Counter(
+    "saveline_second_opinions_total", "Second understandings asked for, by what came of it.", ["what"]
+)
+
+
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
+    """How calls are spoken. `pace` 1 is how fast people speak; a simulator's may be faster: 0.1 is ten times."""
+
+    language: str = "en-GB"
+    pace: float = 1.0
+    relay: bool = False
+    staff_number: str = ""
+
+    @property
+    def fastest_ms_per_char(self) -> float:
+        return FASTEST_MS_PER_CHAR * self.pace
+
+    def spoken_s(self, say: Say) -> float:
+        """About how long these words take."""
+        return SPOKEN_MS_PER_CHAR * len(say.text) * self.pace / 1000
+
+    def silence_s(self, say: Say) -> float:
+        """After so long without a word nobody has answered these words."""
+        return self.spoken_s(say) + say.wait_ms * self.pace / 1000
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What both transports speak through. Blocking work goes to threads; the second understanding is optional."""
+
+    calls: Calls
+    clock: Clock
+    signed: Signed
+    in_progress: CallsInProgress
+    manner: Manner
+    second: SecondOpinion | None = None
+
+    async def weighed(self, call_id: str, heard: AnyHeard) -> AnyHeard:
+        """With what a second understanding proposes, where one is there and the first is not sure."""
+        if self.second is None or not isinstance(heard, Utterance):
+            return heard
+        session = await asyncio.to_thread(self.calls.session_of, call_id)
+        offers = second_wanted(session, heard.text) if session is not None else None
+        if session is None or not offers:
+            return heard
+        found = await self.second.propose(heard.text, offers, session.locale)
+        if isinstance(found, NoProposal):
+            OPINIONS.labels("none").inc()
+            return heard
+        OPINIONS.labels("proposed").inc()
+        return msgspec.structs.replace(heard, second=found)
+
+    async def truth(self, answer: Answer) -> Answer:
+        """The answer, unless `decide` has refused what it calls noted: then what is true instead."""
+        if not answer.decided:
+            return answer
+        ends = self.clock.monotonic() + _WORD_WAIT_S
+        while True:
+            refused = await asyncio.to_thread(self.calls.verdict, answer)
+            if refused:
+                return await asyncio.to_thread(self.calls.corrected, answer, refused)
+            if refused is not None or self.clock.monotonic() > ends:
+                return answer
+            await asyncio.sleep(_WORD_POLL_S)
