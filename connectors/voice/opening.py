@@ -6,6 +6,7 @@ import msgspec
 import structlog
 from psycopg_pool import ConnectionPool
 
+from connectors.blocks import without_blocked
 from connectors.clock import Clock
 from connectors.outbox import Connection
 from connectors.vault import Vault
@@ -67,7 +68,8 @@ class Openings:
         """With what is open of it now; None if nothing is."""
         with self._pool.connection() as connection:
             known = standing.cases_of(connection, command)
-        open_cases = [case for case in command.cases if standing.is_open(known.get(case.case_id))]
+            cases = without_blocked(connection, command.cases)
+        open_cases = [case for case in cases if standing.is_open(known.get(case.case_id))]
         until_at = command.respond_by_at or command.not_after_at
         lines = lines_of(open_cases, until_at, self._clock.now(), gifts=gifts)
         total = next((case.total.minor for case in open_cases if case.total), 0)

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from connectors.blocks import without_blocked
 from connectors.checks import opted_out, switched_off
 from connectors.edge.choices import Choice, choices
 from connectors.outbox import Connection
@@ -57,7 +58,7 @@ def news(connection: Connection, session: Session, command: ChannelCommand, now:
         choice = standing.get(line.case_id)
         if choice is not None and not is_open(choice):
             heard.append(SettledElsewhere(line.case_id, _why(connection, line.case_id)))
-    barred = _refused_since(connection, command) | _running_out(command, now)
+    barred = _refused_since(connection, command) | _running_out(command, now) | _blocked(connection, command)
     heard += [
         OptionGone(line.case_id, option.option_id)
         for line in session.lines
@@ -88,6 +89,16 @@ def _refused_since(connection: Connection, command: ChannelCommand) -> set[tuple
         [command.order_id, command.issued_at],
     ).fetchall()
     return {(case_id, one["option_id"]) for case_id, refused in rows for one in refused}
+
+
+def _blocked(connection: Connection, command: ChannelCommand) -> set[tuple[str, str]]:
+    """Recalled or no longer sold since."""
+    left = {
+        (case.case_id, option.option_id)
+        for case in without_blocked(connection, command.cases)
+        for option in case.options
+    }
+    return {(case.case_id, o.option_id) for case in command.cases for o in case.options} - left
 
 
 def _running_out(command: ChannelCommand, now: datetime) -> set[tuple[str, str]]:
