@@ -29,8 +29,8 @@ class Incoming(msgspec.Struct, frozen=True, tag_field="type"):
 class Setup(Incoming, frozen=True, tag="setup"):
     session_id: str = msgspec.field(name="sessionId")
     call_sid: str = msgspec.field(name="callSid")
-    account_sid: str = msgspec.field(name="accountSid", default="")
     custom_parameters: dict[str, str] = msgspec.field(name="customParameters", default_factory=dict)
+    account_sid: str = msgspec.field(name="accountSid", default="")
 
 
 class Prompt(Incoming, frozen=True, tag="prompt"):
