@@ -15,7 +15,7 @@ from schemas.commands import (
 )
 from schemas.facts import Line
 from schemas.ids import command_id
-from schemas.words import Arm, Channel, HoldState, Purpose
+from schemas.words import Arm, CaseState, Channel, HoldState, Purpose
 from state.conversation import Case, Conversation, Send
 from state.policy import DIGITAL, Policy
 from state.quiet import exempt_span, zones_of
@@ -66,7 +66,7 @@ class Turn:
         self.replan = False
 
     def policy_of(self, case: Case) -> Policy:
-        return self.rules.shelf[case.policy]
+        return self.rules.shelf.by_key[case.policy]
 
     def limit_at(self, case: Case) -> datetime:
         """The last instant at which a default can still be written."""
@@ -81,13 +81,11 @@ class Turn:
     def ended(self, case: Case) -> None:
         """An open case is open no more. Only a plan that was made for its deadline must be made anew."""
         mine = (case.exception.fulfilment_deadline_at, case.policy)
-        self.replan = self.replan or not any(
-            other.is_open
-            and not other.taken
-            and not other.stuck
-            and (other.exception.fulfilment_deadline_at, other.policy) == mine
-            for other in self.conversation.cases
-        )
+        for other in self.conversation.cases:
+            waits = other.state is CaseState.OPEN and not other.taken and not other.stuck
+            if waits and (other.exception.fulfilment_deadline_at, other.policy) == mine:
+                return
+        self.replan = True
 
     def may_contact(self, channel: Channel, case: Case) -> bool:
         """A shadow contacts nobody; the holdout's customers are left alone, but not its trouble."""

@@ -29,12 +29,13 @@ def wakeups(conversation: Conversation, rules: Rules) -> list[Wakeup]:
         found.append((conversation.satisfaction_at, "invite", ""))
     if conversation.remove_at is not None:
         found.append((conversation.remove_at, "remove", ""))
+    policies = rules.shelf.by_key
     for case in conversation.cases:
         state = case.state
         if state is CaseState.CLOSED:
             continue
         if state is CaseState.OPEN and not case.stuck:
-            limit_at = case.exception.fulfilment_deadline_at - rules.shelf[case.policy].write_margin
+            limit_at = case.exception.fulfilment_deadline_at - policies[case.policy].write_margin
             found.append((limit_at, "limit", case.case_id))
         if state is CaseState.DONE:
             found.append((closes_at(case), "close", case.case_id))

@@ -91,6 +91,23 @@ def test_a_refused_trigger_is_handed_to_people_and_may_still_be_done():
     assert world.last_change().stuck == ""
 
 
+def test_the_same_refusal_twice_is_one_task():
+    world = asked()
+    world.fulfilment = None
+    world.taps("corner")
+    for _ in range(2):
+        world.fulfilment_says(world.of(FulfilmentTrigger)[0], TriggerState.REFUSED, "bin full")
+    assert len(world.sent(Channel.PERSON)) == 1
+
+
+def test_a_word_of_fulfilment_that_is_newer_than_we_are_changes_nothing():
+    world = asked()
+    world.fulfilment = None
+    world.taps("corner")
+    assert world.fulfilment_says(world.of(FulfilmentTrigger)[0], TriggerState.UNKNOWN) == []
+    assert world.last_change().missing == ("trigger",)
+
+
 def refused_and_repaired() -> World:
     """Fulfilment refused, and a person says that it was done by hand."""
     world = asked()
@@ -299,6 +316,18 @@ def test_evidence_that_lacks_a_part_says_which():
     world.taps("corner")
     world.evidence_stored(world.of(EvidenceRequest)[0], missing=(CONFIRMATION,))
     assert world.last_change().stuck == "the evidence lacks: confirmation"
+
+
+def test_evidence_that_a_person_completed_is_waited_for_once_more():
+    world = asked()
+    world.store_works = False
+    world.taps("corner")
+    (request,) = world.of(EvidenceRequest)
+    world.evidence_stored(request, missing=(CONFIRMATION,))
+    world.receipt(world.sent(Channel.PERSON)[0], ReceiptState.DONE)
+    assert (world.last_change().stuck, world.last_change().missing) == ("", ("evidence",))
+    world.evidence_stored(request)
+    world.expect_done()
 
 
 def test_evidence_of_an_earlier_version_is_not_the_later_ones():
