@@ -17,7 +17,8 @@ _REPLACED = {"substituted", "alternative"}
 # The order goes on: something is delivered that would not have been.
 _KEPT = {*_REPLACED, "redeliver", "instructions", "pickup"}
 _ANOTHER_ATTEMPT = {"redeliver", "pickup", "returned", "cancel_order", "refunded"}
-_DIGITAL = ("push", "sms", "email", "page", "app")
+# Where answers come from: push and e-mail lead to the page, which cannot tell by which it was reached.
+_ANSWERED_ON = ("sms", "page", "app", "voice")
 _WRITTEN_WITHIN = timedelta(seconds=60)
 _NO_OUTCOMES = "order.outcomes.v1 has told nothing yet"
 _NO_HOLDOUT = "no holdout: what would have happened without us is not known"
@@ -276,7 +277,7 @@ def _by_channel(rows: list[Row], claims: list[Row]) -> list[Figure]:
             reached[claim["channel"]].update(msgspec.json.decode(bytes(claim["command"]), type=_About).about)
     linked = reached["push"] | reached["sms"] | reached["email"]
     figures = []
-    for channel in (*_DIGITAL, "voice"):
+    for channel in _ANSWERED_ON:
         there = linked if channel in ("page", "app") else reached[channel]
         mine = [row for row in rows if row["case_id"] in there]
         parts = _parts(
