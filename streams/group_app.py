@@ -9,8 +9,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import faust
-
 from streams import seam
 from streams.assignor import CompleteAssignor
 from streams.core import Batch
@@ -35,7 +33,7 @@ class ExitingEngine(GroupEngine):
         os._exit(EXIT_STOPPED)
 
 
-class GroupApp(faust.App):
+class GroupApp(seam.App):
     """A Faust app that knows its engine, which the transport and the assignor ask."""
 
     engine: ExitingEngine

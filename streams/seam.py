@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
+import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.errors import NoOffsetForPartitionError
@@ -48,6 +49,13 @@ class Engine(Protocol):
 
     def stop(self, failure: BaseException) -> None:
         """The group is lost: end the process, from whatever thread."""
+
+
+class App(faust.App):
+    """A Faust app that leaves no folders where it is started: that place may be read-only."""
+
+    def _create_directories(self) -> None:
+        """Private. Only Faust's own stores and checkpoints would want them; we use none."""
 
 
 class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types

@@ -20,7 +20,7 @@ from streams.settings import WorkerSettings
 from streams.surface import Surface
 
 
-class WorkerApp(faust.App):
+class WorkerApp(seam.App):
     """A Faust app that knows its engine, which the transport, the store and the assignor ask."""
 
     engine: LedgerEngine

@@ -54,6 +54,7 @@ HELD = {
     Recovery.on_recovery_completed: "6ef567ac",
     Recovery._resume_streams: "d986a671",
     Recovery._build_offsets: "27eec86b",
+    App._create_directories: "a9f571c3",
     App._on_partitions_revoked: "d5c895bb",
     App._on_partitions_assigned: "de932b79",
     App._stop_consumer: "55854a5d",
