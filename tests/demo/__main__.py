@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import psycopg
 from confluent_kafka import Producer
 from rich.console import Console
@@ -87,6 +88,7 @@ class Hour:
         self.dsn = stack.environment["SAVELINE_PG_DSN"]
         # It is the middle of the day where the customers live, whenever the demo runs: no quiet hours.
         self._zone = f"Etc/GMT{self._clock.now().hour - 12:+d}"
+        self.memory_mb = 0.0
         self.expected = {case_id for order in orders for case_id in order.case_ids}
 
     async def prepare(self) -> None:
@@ -160,6 +162,7 @@ class Hour:
         while time.monotonic() - started < _SETTLED_WITHIN_S:
             with contextlib.suppress(psycopg.OperationalError):
                 view = await asyncio.to_thread(screen.look, self.dsn)
+            self.memory_mb = max(self.memory_mb, _memory_mb())
             show(view, time.monotonic() - started)
             if view.closed + view.stuck >= len(self.expected) and await asyncio.to_thread(self._quiet):
                 return view
@@ -168,6 +171,15 @@ class Hour:
 
     def _quiet(self) -> bool:
         return all(quiescent(self._stack.url_of(name)) for name in ("worker", "connectors"))
+
+
+def _memory_mb() -> float:
+    """Resident memory of everything that was started, and of this process."""
+    me, total = psutil.Process(), 0
+    for process in (me, *me.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total / 1e6
 
 
 async def run(hour: Hour, out: Console, said: list[str], kill: str, within_s: float) -> screen.View:
@@ -240,6 +252,8 @@ def main() -> int:
         for name, count in stack.restarts.items():
             out.print(f"{name} was started again {count} x")
         code = _verdict(stack, out)
+        took_s = time.monotonic() - begun
+        out.print(f"{took_s:.0f} s in all; all processes together held at most {hour.memory_mb:.0f} MB")
         if given.keep:
             _stay(stack, out)
     except KeyboardInterrupt:
