@@ -15,6 +15,7 @@ import structlog
 ALLOWED = frozenset(
     {
         *("event", "order", "case", "command_id", "update_id", "request_id", "channel"),
+        *("call_id", "stage", "decided"),
         *("error", "outcome", "code", "status", "status_code", "seconds", "tries", "count"),
     }
 )

@@ -124,22 +124,26 @@ class Gather:
         ]
 
     def _transcript(self, request: EvidenceRequest) -> bytes | None:
-        """Every turn of every call of the conversation; None if nobody ever answered."""
+        """Every turn of every call of the conversation; None while one is on the line and nothing was said.
+
+        A call that was answered while we were away ended without a word: its transcript is that there is none.
+        """
         with self._pool.connection() as connection:
             rows = connection.execute(
                 "SELECT call_id, turns.sealed FROM call_turns turns JOIN call_sessions USING (call_id)"
                 " WHERE conversation_id = %s ORDER BY started_at, call_id, turns.version",
                 [request.conversation_id],
             ).fetchall()
+            live = connection.execute(
+                "SELECT 1 FROM claims WHERE conversation_id = %s AND live LIMIT 1", [request.conversation_id]
+            ).fetchone()
+        if live and not rows:
+            return None
         calls: dict[str, list[msgspec.Raw]] = {}
         for call_id, sealed in rows:
             turn = self._unseal(request.customer_ref, bytes(sealed), TRANSCRIPT)
             calls.setdefault(call_id, []).append(msgspec.Raw(turn))
-        return (
-            _json([{"call_id": call_id, "turns": turns} for call_id, turns in calls.items()])
-            if calls
-            else None
-        )
+        return _json([{"call_id": call_id, "turns": turns} for call_id, turns in calls.items()])
 
     def _sent(self, request: EvidenceRequest) -> list[Sent]:
         with self._pool.connection() as connection:

@@ -201,6 +201,24 @@ def test_a_part_that_comes_later_is_waited_for_and_then_listed_as_missing(scene:
     assert scene.told()[0].missing == (EvidencePart.RECORDING,)
 
 
+def test_a_call_that_ended_without_a_word_has_a_transcript_that_says_so(scene: Scene) -> None:
+    """Somebody picked up while no process of ours was there to speak."""
+    patient, _ = work_of(scene.given, wait_for_parts=timedelta(hours=1))
+    with scene.rig.pool.connection() as connection:
+        connection.execute(
+            "INSERT INTO claims (command_id, order_id, conversation_id, channel, state, live, filed_at)"
+            " VALUES ('A1~E1.9', 'A1', 'A1~E1', 'voice', 'sent', true, now())"
+        )
+    patient.file([scene.request(parts=(EvidencePart.MANIFEST, EvidencePart.TRANSCRIPT))])
+    assert patient.work_once()
+    assert scene.told() == []
+    with scene.rig.pool.connection() as connection:
+        connection.execute("UPDATE claims SET live = false")
+    scene.eventually(lambda: not patient.work_once() and len(scene.told()) == 1)
+    assert scene.told()[0].missing == ()
+    assert scene.opened(scene.told()[0])[EvidencePart.TRANSCRIPT] == b"[]"
+
+
 def test_what_is_kept_cannot_be_deleted_before_its_time(scene: Scene) -> None:
     [fact] = scene.keep(scene.request())
     with pytest.raises(ClientError, match="AccessDenied"):
