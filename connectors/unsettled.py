@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
-from twilio.base.exceptions import TwilioException
 
 from connectors.channels.parcel import Absent, ChannelDoor, Found, Parcel, Unseen
+from connectors.channels.twilio_door import UNREADABLE
 from connectors.claim_states import ClaimState, Move
 from connectors.claims import Claims
 from connectors.clock import Clock
@@ -121,7 +121,7 @@ class Unsettled:
         for command_id, channel, provider_id in rows:
             try:
                 self._doors[Channel(channel)].cancel(provider_id)
-            except (TwilioException, OSError):
+            except (*UNREADABLE, OSError):
                 # It could not be told: the next round tries again.
                 with self._claims.pool.connection() as connection:
                     connection.execute(

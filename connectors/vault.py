@@ -110,7 +110,7 @@ class Vault:
         number = _number(contact.phone)
         to = {
             Channel.PUSH: contact.push_tokens[0] if contact.push_tokens else "",
-            Channel.EMAIL: contact.email,
+            Channel.EMAIL: contact.email if "@" in contact.email else "",
             Channel.SMS: _written(number),
             Channel.VOICE: _written(number),
         }.get(channel, "")

@@ -15,6 +15,9 @@ from connectors.clock import Clock
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _RENEW_S = 300.0
+_TAKEN = range(200, 300)
+# What reading an answer raises that is not of the shape that is documented.
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 # The address's own fault; anything else that FCM refuses is ours or the message's.
 _GONE = {"UNREGISTERED", "SENDER_ID_MISMATCH"}
 
@@ -32,7 +35,7 @@ class Push(OneWay):
     def send(self, parcel: Parcel) -> Outcome:
         try:
             token = self._bearer()
-        except (requests.exceptions.RequestException, ValueError, KeyError) as error:
+        except (requests.exceptions.RequestException, *_UNREADABLE) as error:
             # Without a token nothing can have been sent.
             return NotAccepted(f"no token: {type(error).__name__}", retry_after_s=1.0)
         try:
@@ -59,11 +62,14 @@ class Push(OneWay):
     def _read(self, response: requests.Response) -> Outcome:
         try:
             body: Any = response.json()
-            if response.ok:
-                return Accepted(str(body["name"]))
+            if response.status_code in _TAKEN:
+                name = body["name"]
+                return (
+                    Accepted(name) if name and isinstance(name, str) else Unsure("an answer without a name")
+                )
             details = body["error"].get("details", [])
             code = next((one["errorCode"] for one in details if "errorCode" in one), body["error"]["status"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except _UNREADABLE:
             return Unsure(f"an answer that is none: http_{response.status_code}")
         if response.status_code == 401:
             self._forget_token()

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from connectors.channels import twilio_door
@@ -50,7 +49,7 @@ class Sms:
         try:
             # Not by date: what is still queued has no date of sending, and would be left out.
             listed = self._client.messages.list(to=parcel.to, limit=_LISTED_MAX)
-        except (TwilioException, OSError) as error:
+        except (*twilio_door.UNREADABLE, OSError) as error:
             return Unseen(type(error).__name__)
         body = _body(parcel)
         # Two orders may say the same words to one number; a known id is another's.
@@ -66,7 +65,7 @@ class Sms:
     def ask(self, provider_id: str) -> Progress | None:
         try:
             status = str(self._client.messages(provider_id).fetch().status)
-        except (TwilioException, OSError):
+        except (*twilio_door.UNREADABLE, OSError):
             return None
         return Progress(STATES.get(status, ReceiptState.UNKNOWN), status in FINAL)
 

@@ -1,6 +1,5 @@
 """Twilio's answers sorted into our four outcomes, for texts and calls alike."""
 
-import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,8 @@ _OPTED_OUT = 21610
 # Our own credentials: nobody's address is at fault, and a repeat may work once they are put right.
 _OURS = {401, 403}
 _RETRY_OURS_S = 5.0
+# What the SDK raises where an answer is not of the shape that is documented.
+UNREADABLE = (TwilioException, AttributeError, KeyError, TypeError, ValueError, RecursionError)
 
 
 def client(account_sid: str, auth_token: str, base_url: str, timeout_s: float) -> Client:
@@ -43,10 +44,11 @@ def outcome_of(create: Callable[[], Any]) -> Outcome:
         if _never_left(error):
             return NotAccepted(f"not reached: {type(error).__name__}")
         return Unsure(f"no answer: {type(error).__name__}")
-    except (TwilioException, json.JSONDecodeError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         return Unsure(f"an answer that is none: {type(error).__name__}")
     # A 2xx with a body that only looks right.
-    return Accepted(created.sid) if created.sid else Unsure("an answer without a sid")
+    sid = created.sid
+    return Accepted(sid) if sid and isinstance(sid, str) else Unsure("an answer without a sid")
 
 
 def _refusal(error: TwilioRestException) -> Outcome:
@@ -58,7 +60,8 @@ def _refusal(error: TwilioRestException) -> Outcome:
         return Refused("opted_out")
     if error.status in _OURS:
         return NotAccepted(f"http_{error.status}", retry_after_s=_RETRY_OURS_S)
-    return Refused(f"twilio_{error.code}")
+    # A word instead of a number may be anything, an address as well.
+    return Refused(f"twilio_{error.code if isinstance(error.code, int) else 'unknown'}")
 
 
 def _never_left(error: requests.exceptions.RequestException) -> bool:

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from connectors.channels import twilio_door
@@ -56,7 +55,7 @@ class Voice:
         try:
             # Not by date: what is still queued has no start, and would be left out.
             listed = self._client.calls.list(to=parcel.to, from_=self._sender, limit=_LISTED_MAX)
-        except (TwilioException, OSError) as error:
+        except (*twilio_door.UNREADABLE, OSError) as error:
             return Unseen(type(error).__name__)
         # One live call a number: whatever is not another's is this one.
         for call in listed:
@@ -72,6 +71,6 @@ class Voice:
     def ask(self, provider_id: str) -> Progress | None:
         try:
             status = str(self._client.calls(provider_id).fetch().status)
-        except (TwilioException, OSError):
+        except (*twilio_door.UNREADABLE, OSError):
             return None
         return Progress(STATES.get(status, ReceiptState.UNKNOWN), status in FINAL)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
+import psycopg
 from markupsafe import escape
 from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
@@ -65,7 +66,11 @@ class Edge:
                     methods=["POST"],
                 ),
             ],
-            exception_handlers={Refused: _refused, Unpublished: _unpublished},  # type: ignore[dict-item]
+            exception_handlers={
+                Refused: _refused,  # type: ignore[dict-item]
+                Unpublished: _not_taken,
+                psycopg.OperationalError: _not_taken,
+            },
         )
 
     async def _show(self, request: Request) -> Response:
@@ -217,7 +222,8 @@ async def _refused(request: Request, error: Refused) -> Response:
     return HTMLResponse(_short_page(error.words), error.status, NO_STORE)
 
 
-async def _unpublished(request: Request, _error: Unpublished) -> Response:
+async def _not_taken(request: Request, _error: Exception) -> Response:
+    """The broker or the database is away: nothing was accepted, and it may be sent again."""
     words = "We could not take your answer just now. Please send it again in a moment."
     headers = {**NO_STORE, "Retry-After": "5"}
     if _wants_json(request) or request.url.path.startswith(_TOOLS):

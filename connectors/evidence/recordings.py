@@ -1,9 +1,9 @@
 """Call recordings at Twilio: fetched for the evidence, deleted there once the evidence is kept."""
 
 import requests
-from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
+from connectors.channels.twilio_door import UNREADABLE
 from connectors.evidence.gather import Sent
 
 _DONE = {"completed", "absent"}
@@ -23,15 +23,16 @@ class Recordings:
                 for recording in listed:
                     if recording.status == "completed":
                         return self._media(recording.media_url)
-            except (TwilioException, requests.exceptions.RequestException):
+            except (*UNREADABLE, OSError):
                 # It is asked again while the evidence waits for its parts.
                 return None
         return None
 
-    def _media(self, url: str) -> bytes:
+    def _media(self, url: str) -> bytes | None:
         response = requests.get(f"{url}.wav", auth=self._account, timeout=self._timeout_s)
         response.raise_for_status()
-        return response.content
+        # An error page is no recording, whatever its status says.
+        return response.content if response.content.startswith(b"RIFF") else None
 
     def delete(self, calls: list[str]) -> bool:
         """False if one of these calls may still have a recording there: try again later."""
@@ -42,6 +43,6 @@ class Recordings:
                         # It is still being made ready.
                         return False
                     self._client.recordings(recording.sid).delete()
-        except (TwilioException, requests.exceptions.RequestException):
+        except (*UNREADABLE, OSError):
             return False
         return True

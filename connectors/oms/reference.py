@@ -139,7 +139,7 @@ def _told(ask: Callable[[], requests.Response]) -> dict[str, Any] | str:
     try:
         response = ask()
         answer = response.json()
-    except requests.exceptions.JSONDecodeError:
+    except (requests.exceptions.JSONDecodeError, RecursionError):
         return "an answer that is no JSON"
     except requests.exceptions.RequestException as error:
         return type(error).__name__

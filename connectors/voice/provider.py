@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from connectors.channels import twilio_door
@@ -39,6 +38,6 @@ class CallsInProgress:
     def _done(ask: Callable[[], object]) -> bool:
         try:
             ask()
-        except (TwilioException, OSError):
+        except (*twilio_door.UNREADABLE, OSError):
             return False
         return True

@@ -24,8 +24,9 @@ from schemas.commands import EvidenceRequest
 from schemas.events import EvidenceStored
 from schemas.facts import Decision
 from schemas.words import Actor, Channel, EvidencePart, EvidencePath, Resolution
-from tests.connectors.builders import NOON, Rig, a_command, checks
+from tests.connectors.builders import NOON, Rig, SteppedClock, a_command, checks
 from tests.connectors.sealing_evidence import SIGNING, Given, client_of, processes, run, work_of
+from tests.world.part import free_port
 from tests.world.s3 import S3
 
 pytestmark = pytest.mark.real
@@ -273,6 +274,38 @@ def test_a_store_that_is_down_delays_the_evidence_and_nothing_is_lost(dsn: str, 
     assert scene.verify().holds
     scene.close()
     store.stop()
+
+
+def test_a_store_that_is_down_for_minutes_is_asked_again_and_again_and_then_has_it(
+    dsn: str, s3: S3, tmp_path: Path
+) -> None:
+    scene, clock = Scene(dsn, s3, tmp_path), SteppedClock()
+    nowhere = msgspec.structs.replace(scene.given, endpoint=f"http://127.0.0.1:{free_port()}")
+    client = Redirected(client_of(nowhere))
+    queue, _ = work_of(scene.given, client=client, clock=clock)
+    queue.file([scene.request()])
+    asked = 0
+    for _ in range(130):
+        asked += queue.work_once()
+        clock.move(1)
+    assert 5 < asked < 20
+    assert scene.told() == []
+    client.to = scene.client
+    clock.move(30)
+    assert queue.work_once()
+    assert len(scene.told()) == 1
+    assert scene.verify().holds
+    scene.close()
+
+
+class Redirected:
+    """A client whose store can be exchanged."""
+
+    def __init__(self, to: Any) -> None:
+        self.to = to
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.to, name)
 
 
 class Truncating:

@@ -38,6 +38,7 @@ from state.shelf import load
 from tests.connectors.around import ANN, SIGNING, US, Around, an_evidence_request, an_update
 from tests.connectors.builders import a_command
 from tests.world.listener import Listener
+from tests.world.postgres import Postgres
 from tests.world.s3 import S3
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
 
@@ -205,6 +206,36 @@ def test_one_exception_goes_out_on_every_channel_into_the_oms_and_into_the_evide
     # What the customer is called and where they live is in no fact that leaves.
     told = b"".join(value for _, _, value, _ in world.published)
     assert not [secret for secret in (ANN, "ann@example.com", "device-ann") if secret.encode() in told]
+
+
+def test_a_restart_of_postgres_stops_nothing_for_good_and_loses_nothing(s3: S3, tmp_path: Path) -> None:
+    server = Postgres(tmp_path)
+    server.start()
+    world = World(server.dsn, s3, tmp_path)
+    now = world.clock.now()
+    world.vault.keep(CustomerContact(customer_ref="ann", revision=1, phone=ANN, occurred_at=now))
+    world.around.has_order()
+    world.service.write_backs.file([an_update(now)])
+    world.service.evidence.file([an_evidence_request(now, EvidencePath.DIGITAL)])
+    world.service.claims.file([a_command(now=now, for_s=600, purpose=Purpose.LINK)])
+    server.kill()
+    server.start()
+    world.pool.check()
+    world.service.claims.file([a_command("A1~E1.2", now=now, for_s=600, purpose=Purpose.LINK)])
+    world.eventually(
+        lambda: (
+            {str(f.outcome) for f in world.told(WriteBackReceived)} & {"applied", "already_applied"}
+            and world.told(EvidenceStored)
+            and len({f.command_id for f in world.told(ReceiptReceived)}) == 2
+        ),
+        timeout_s=120,
+    )
+    book = world.simulators["oms"].get("orders/A1/book")
+    assert len([entry for entry in book if entry["kind"] == "decision"]) == 1
+    sent = [entry["command_id"] for entry in world.simulators["twilio"].book("request", method="POST")]
+    assert len(sent) == len(set(sent))
+    world.close()
+    server.stop()
 
 
 def test_an_opt_out_that_came_meanwhile_is_obeyed(world: World) -> None:

@@ -104,6 +104,12 @@ def test_a_number_that_cannot_exist_is_no_way_to_reach_anybody(vault: Vault) -> 
     assert vault.facts("c1").channels == (Channel.PUSH, Channel.EMAIL)
 
 
+def test_a_contact_without_any_usable_address_is_known_and_has_no_channel(vault: Vault) -> None:
+    vault.keep(replace(CONTACT, push_tokens=(), phone="ring the bell", email="none"))
+    assert (vault.facts("c1").known, vault.facts("c1").channels) == (True, ())
+    assert all(vault.address("c1", channel) is None for channel in Channel)
+
+
 def test_an_opt_out_outranks_the_contact_until_a_newer_renewal(vault: Vault) -> None:
     vault.keep(CONTACT)
     stop = CustomerConsent(customer_ref="c1", channels=(Channel.SMS,), opted_out=True, occurred_at=NOON)

@@ -8,13 +8,16 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 import requests
 import uvicorn
 from msgspec.structs import replace
+from twilio.request_validator import RequestValidator
 
 from connectors.clock import SystemClock
 from connectors.notes import Notes
@@ -27,6 +30,7 @@ from streams.edge_cli import EdgeSettings, application
 from tests.connectors.builders import VAULT_KEY, VAULT_SALT, Rig, a_cancel, a_command
 from tests.streams.rig import until
 from tests.world.part import free_port
+from tests.world.postgres import Postgres
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
 STAFF, DRIVER = "staff secret", "driver secret"
@@ -304,6 +308,33 @@ def test_without_secrets_there_are_no_such_doors(dsn: str) -> None:
     assert tools.now(PATH).status_code == 404
     assert tools.now("/driver/v1/refs/x", secret=DRIVER).status_code == 404
     tools.close()
+
+
+def test_while_postgres_restarts_nothing_is_accepted_and_afterwards_everything(tmp_path: Path) -> None:
+    server = Postgres(tmp_path)
+    server.start()
+    tools = Tools(server.dsn, database_wait_s=1.0)
+    tools.task()
+    reference = tools.notes.keep("ann", "A1", "note-1", CODE)
+    tools.rig.pool.close()
+    server.kill()
+    away = [tools.says("taken"), tools.now(f"/driver/v1/refs/{reference}", secret=DRIVER), tools.now(PATH)]
+    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in away] == [(503, "5")] * 3
+    form = {"MessageSid": "SM1", "From": "+447400123456", "To": "+441632960000", "Body": "STOP"}
+    signature = RequestValidator("token").compute_signature(f"{tools.url}/twilio/sms", form)
+    headers = {"X-Twilio-Signature": signature}
+    assert requests.post(f"{tools.url}/twilio/sms", form, headers=headers, timeout=10).status_code == 503
+    assert requests.get(f"{tools.url}/readyz", timeout=10).status_code == 503
+    server.start()
+    until(lambda: requests.get(f"{tools.url}/readyz", timeout=10).status_code == 200, "readiness")
+    until(lambda: tools.says("taken").status_code == 200, "the connections")
+    assert tools.now(f"/driver/v1/refs/{reference}", secret=DRIVER).json() == {"text": CODE}
+    assert requests.post(f"{tools.url}/twilio/sms", form, headers=headers, timeout=10).status_code == 200
+    with psycopg.connect(server.dsn) as connection:
+        assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM opt_outs WHERE opted_out").fetchone() == (2,)
+    tools.close()
+    server.stop()
 
 
 def test_a_task_that_waits_for_a_person_is_no_work_left_undone(tools: Tools) -> None:

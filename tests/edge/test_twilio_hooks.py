@@ -1,5 +1,6 @@
 """Twilio's webhooks over real HTTP: only what is signed counts, and it counts once."""
 
+import itertools
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -137,6 +138,50 @@ def test_an_oversized_or_unheard_of_report_changes_nothing(hooks: Hooks) -> None
     assert hooks.post(STATUS, {**DELIVERED, "More": "x" * 70_000}).status_code == 413
     assert hooks.post(STATUS, {**DELIVERED, "MessageStatus": "teleported"}).status_code == 204
     assert hooks.post("/twilio/status/Z9~E1.1", DELIVERED).status_code == 404
+    assert hooks.rig.told(COMMAND) == ["sent"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
+def test_reports_in_any_order_free_the_line_and_keep_their_numbers(
+    hooks: Hooks, order: tuple[int, ...]
+) -> None:
+    hooks.contacted(Channel.VOICE)
+    statuses = ("initiated", "ringing", "in-progress", "completed")
+    for number in order:
+        form = {"CallSid": "SM1", "CallStatus": statuses[number], "SequenceNumber": str(number)}
+        assert hooks.post(STATUS, form).status_code == 204
+    told = {receipt.state: receipt.sequence for receipt in hooks.rig.receipts(COMMAND)}
+    assert (told["ringing"], told["answered"], told["completed"]) == (2, 3, 4)
+    with hooks.rig.pool.connection() as connection:
+        assert connection.execute("SELECT state, live FROM claims").fetchall() == [("sent", False)]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"CallSid": "SM1"},
+        {"CallStatus": "completed"},
+        {"MessageStatus": "delivered"},
+        {"MessageSid": "", "MessageStatus": "delivered"},
+        {"MessageSid": "SM1", "MessageStatus": "<script>"},
+        {"CallSid": "SM1", "CallStatus": "COMPLETED", "SequenceNumber": "-1"},
+        {"CallSid": "SM1", "CallStatus": "", "SequenceNumber": "9" * 400},
+    ],
+    ids=str,
+)
+def test_a_signed_report_that_is_not_as_documented_changes_nothing(
+    hooks: Hooks, form: dict[str, str]
+) -> None:
+    hooks.contacted()
+    assert hooks.post(STATUS, form).status_code < 500
+    assert hooks.rig.told(COMMAND) == ["sent"]
+
+
+@pytest.mark.parametrize("form", [{}, {"MessageSid": "SM1"}, {"From": ANN}, {"Body": "STOP"}], ids=str)
+def test_a_text_from_nobody_is_none(hooks: Hooks, form: dict[str, str]) -> None:
+    hooks.contacted()
+    assert hooks.post("/twilio/sms", form).status_code == 400
     assert hooks.rig.told(COMMAND) == ["sent"]
 
 
