@@ -14,7 +14,7 @@ from streams.connector_settings import ConnectorSettings
 from streams.edge_cli import EdgeSettings
 from streams.environment import variables
 from streams.settings import WorkerSettings
-from verifier.settings import VerifySettings
+from streams.verifier.settings import VerifySettings
 
 app = App(name="config", help="The settings: what each process is told, and what it lacks.")
 

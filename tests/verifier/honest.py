@@ -22,9 +22,9 @@ from state import shelf
 from state.decide import Deadline
 from state.encoding import decode, encode
 from state.turn import QuarantineRecord
+from streams.verifier.seen import EPOCH, Books, Bucket, Message, Register, Seen, StoredObject, Text, Topics
 from tests.builders import NOON, a_line, a_second, an_exception, an_option
 from tests.scenarios.world import SHELF, World
-from verifier.seen import EPOCH, Books, Bucket, Message, Register, Seen, StoredObject, Text, Topics
 
 CODEC = Codec(LockedRegistry())
 KEY = Ed25519PrivateKey.generate()

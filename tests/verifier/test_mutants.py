@@ -6,9 +6,9 @@ import pytest
 from schemas.facts import Attributes
 from state import answers, offers
 from state.gate import Verdict
+from streams.verifier.judge import judge
 from tests.builders import a_customer, an_exception, an_option, pounds
 from tests.verifier.honest import CODEC, Honest
-from verifier.judge import judge
 
 NUTS = Attributes(allergens_known=True, allergens=("nuts",))
 

@@ -14,12 +14,12 @@ from schemas.commands import ChannelCommand
 from schemas.events import Answer, ExceptionAccepted, ResponseReceived
 from schemas.facts import Attributes
 from schemas.words import Actor, CaseState, Channel, Purpose
+from streams.verifier.cli import told
+from streams.verifier.judge import judge
+from streams.verifier.seen import Message, Seen, StoredObject, Text
+from streams.verifier.verdict import INVARIANTS, Verdict
 from tests.builders import a_customer, an_exception, an_option, pounds
 from tests.verifier.honest import BATCHES, CHANGELOG, CODEC, MAIL, PHONE, QUARANTINE, Honest, a_day, signed
-from verifier.cli import told
-from verifier.judge import judge
-from verifier.seen import Message, Seen, StoredObject, Text
-from verifier.verdict import INVARIANTS, Verdict
 
 ANYTHING = lambda _record: True  # noqa: E731 - it reads as a word
 

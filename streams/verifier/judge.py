@@ -1,9 +1,19 @@
 """All invariants, one after another, over what was read."""
 
 from schemas.codec import Codec
-from verifier import admitted, clear_text, ending, keeping, offering, replay, sending, silence, writing
-from verifier.seen import Seen, Story
-from verifier.verdict import Verdict
+from streams.verifier import (
+    admitted,
+    clear_text,
+    ending,
+    keeping,
+    offering,
+    replay,
+    sending,
+    silence,
+    writing,
+)
+from streams.verifier.seen import Seen, Story
+from streams.verifier.verdict import Verdict
 
 
 def judge(seen: Seen, codec: Codec) -> Verdict:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from verifier.books import PROVIDERS
+from streams.verifier.books import PROVIDERS
 
 
 def _named_urls(value: object) -> object:

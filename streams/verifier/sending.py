@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 
-from verifier.seen import Row, Seen, Story
-from verifier.verdict import Finding
+from streams.verifier.seen import Row, Seen, Story
+from streams.verifier.verdict import Finding
 
 NO_BOOK = "no provider's book"
 # After these the asker cannot know whether it was accepted; so it is after a 5xx, or no answer at all (0).

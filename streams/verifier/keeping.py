@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.catalogue import Topic
 from schemas.events import EvidenceStored
-from verifier.seen import Bucket, Seen
-from verifier.verdict import Finding
+from streams.verifier.seen import Bucket, Seen
+from streams.verifier.verdict import Finding
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from schemas.catalogue import RECORDS, Topic
 from schemas.codec import Codec
 from schemas.errors import Malformed
-from verifier.seen import Message, Topics
+from streams.verifier.seen import Message, Topics
 
 _PATIENCE_S = 30.0
 _AT_ONCE = 1_000

@@ -18,9 +18,9 @@ from schemas.events import (
 )
 from schemas.facts import CustomerFacts, Option
 from schemas.words import LINE_KINDS, Actor
-from verifier.safety import Circumstances, against, dearer_minor, not_by_default, unsafe
-from verifier.seen import Message, Seen, Story, instant
-from verifier.verdict import Finding
+from streams.verifier.safety import Circumstances, against, dearer_minor, not_by_default, unsafe
+from streams.verifier.seen import Message, Seen, Story, instant
+from streams.verifier.verdict import Finding
 
 T = TypeVar("T")
 _Reasons = Callable[[Circumstances], list[str]]

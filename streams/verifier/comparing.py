@@ -5,8 +5,8 @@ from typing import Any
 from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.commands import CaseChanged
-from verifier.seen import Message, Topics
-from verifier.verdict import Finding
+from streams.verifier.seen import Message, Topics
+from streams.verifier.verdict import Finding
 
 _HEAD = 13
 

@@ -6,8 +6,8 @@ from typing import Any
 from schemas.catalogue import RECORDS, Topic
 from schemas.events import ExceptionAmended, ExceptionRaised, ExceptionWithdrawn
 from schemas.validity import faults
-from verifier.seen import Message, Seen, Story
-from verifier.verdict import Finding
+from streams.verifier.seen import Message, Seen, Story
+from streams.verifier.verdict import Finding
 
 _SOURCES = (Topic.EXCEPTIONS, Topic.OUTCOMES, Topic.RECEIPTS, Topic.CONTACTS, Topic.CONSENTS, Topic.BLOCKS)
 # What intake tells by its own clock, and the worker beside what it knows: the judge cannot tell them anew.

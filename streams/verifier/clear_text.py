@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from schemas.catalogue import Topic
 from schemas.events import CustomerContact
-from verifier.seen import Seen
-from verifier.verdict import Finding
+from streams.verifier.seen import Seen
+from streams.verifier.verdict import Finding
 
 # Shorter words occur by chance.
 _CHARS_MIN = 8

@@ -21,9 +21,9 @@ from state import encoding, shelf
 from state.conversation import Conversation
 from state.rules import Conditions, Rules, fold
 from state.turn import QuarantineRecord
-from verifier.comparing import Comparison
-from verifier.seen import EPOCH, Message, Seen, instant
-from verifier.verdict import Finding
+from streams.verifier.comparing import Comparison
+from streams.verifier.seen import EPOCH, Message, Seen, instant
+from streams.verifier.verdict import Finding
 
 _MOMENT_MS = 5_000
 _RECORD_BYTES_MAX = 262_144

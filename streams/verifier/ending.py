@@ -5,8 +5,8 @@ from typing import Any
 
 from schemas.commands import CaseChanged
 from schemas.words import CaseState
-from verifier.seen import Seen, Story
-from verifier.verdict import Finding
+from streams.verifier.seen import Seen, Story
+from streams.verifier.verdict import Finding
 
 
 def check(seen: Seen, story: Story) -> Finding:

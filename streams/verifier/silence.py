@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from schemas.commands import ChannelCommand
 from schemas.words import CaseState, Channel, Purpose
-from verifier.seen import Row, Seen, Story
-from verifier.verdict import Finding
+from streams.verifier.seen import Row, Seen, Story
+from streams.verifier.verdict import Finding
 
 _NEWS = {Purpose.CONFIRM, Purpose.DEFAULT, Purpose.WITHDRAWAL, Purpose.REPLY}
 _QUESTIONS = {Purpose.ASK, Purpose.CALL, Purpose.UPDATE, Purpose.LINK, Purpose.CALLBACK}

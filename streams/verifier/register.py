@@ -4,7 +4,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from verifier.seen import Register
+from streams.verifier.seen import Register
 
 
 def read(dsn: str) -> Register:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 import requests
 
-from verifier.seen import Books, Row
+from streams.verifier.seen import Books, Row
 
 PROVIDERS = ("twilio", "fcm", "smtp", "oms", "fulfilment")
 _TIMEOUT_S = 30.0

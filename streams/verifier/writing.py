@@ -4,8 +4,8 @@ from typing import Any
 
 from schemas.commands import OrderUpdate
 from schemas.words import WriteBackOutcome as Outcome
-from verifier.seen import Row, Seen, Story
-from verifier.verdict import Finding
+from streams.verifier.seen import Row, Seen, Story
+from streams.verifier.verdict import Finding
 
 _WRITTEN = {Outcome.APPLIED, Outcome.ALREADY_APPLIED}
 # Nothing may have been written after these; after the others nobody knows, and people look.

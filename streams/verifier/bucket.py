@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from verifier.seen import Bucket, StoredObject
+from streams.verifier.seen import Bucket, StoredObject
 
 _AT_ONCE = 16
 _ABSENT = {"NoSuchKey", "NoSuchVersion", "404"}

@@ -15,11 +15,11 @@ from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.events import EvidenceStored
 from schemas.registry import RegistryUnavailable, registry
-from verifier import books, bucket, register, topics
-from verifier.judge import judge
-from verifier.seen import Books, Bucket, Seen, Text, Topics
-from verifier.settings import VerifySettings
-from verifier.verdict import INVARIANTS, Verdict
+from streams.verifier import books, bucket, register, topics
+from streams.verifier.judge import judge
+from streams.verifier.seen import Books, Bucket, Seen, Text, Topics
+from streams.verifier.settings import VerifySettings
+from streams.verifier.verdict import INVARIANTS, Verdict
 
 _SHOWN_MAX = 20
 

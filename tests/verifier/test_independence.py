@@ -1,0 +1,28 @@
+"""The judge shares only the schemas with what it judges, except that I8 replays `decide`."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import streams.verifier
+
+OURS = {"schemas", "state", "connectors", "streams", "tests"}
+
+
+def imported(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_the_judge_imports_only_the_schemas_and_for_i8_the_heart() -> None:
+    folder = Path(streams.verifier.__file__).parent
+    modules = sorted(folder.glob("**/*.py"))
+    assert len(modules) > 10
+    for module in modules:
+        for name in imported(module):
+            if name.split(".")[0] not in OURS or name.startswith(("schemas", "streams.verifier")):
+                continue
+            assert (module.stem, name.split(".")[0]) == ("replay", "state"), f"{module.name} imports {name}"
