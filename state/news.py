@@ -149,8 +149,10 @@ def tell(
     """Remember to tell the customer; what falls together becomes one message."""
     conversation = turn.conversation
     notice = Notice(case.case_id, purpose, channel, reason)
-    if notice not in conversation.notices:
-        conversation.notices = (*conversation.notices, notice)
+    # A choice that was changed before it was confirmed is confirmed once, as it is now.
+    overtaken = (case.case_id, Purpose.CONFIRM) if purpose is Purpose.CONFIRM else None
+    earlier = [n for n in conversation.notices if n != notice and (n.case_id, n.purpose) != overtaken]
+    conversation.notices = (*earlier, notice)
     if conversation.notice_at is None:
         gather_ms = turn.policy_of(case).timing.notice_gather_ms
         conversation.notice_at = turn.now + span(gather_ms)

@@ -47,7 +47,7 @@ def opens(turn: Turn, event: ExceptionAccepted) -> bool:
         turn.effects.append(QuarantineRecord((f"no_policy: {error}",)))
         return False
     if not conversation.cases or conversation.is_closed:
-        _begin(turn, event)
+        _begin(turn, event, policy)
     conversation.seen = (*conversation.seen, Seen(exception.exception_id, exception.revision, mark))
     conversation.facts = event.facts
     if not any(case.is_open for case in conversation.cases):
@@ -71,10 +71,9 @@ def opens(turn: Turn, event: ExceptionAccepted) -> bool:
     return True
 
 
-def _begin(turn: Turn, event: ExceptionAccepted) -> None:
+def _begin(turn: Turn, event: ExceptionAccepted, policy: Policy) -> None:
     """A conversation opens: its id, its customer and its arm; repeats of older ones stay remembered."""
     conversation, exception, facts = turn.conversation, event.exception, event.facts
-    policy = turn.rules.shelf.choose(exception)
     conversation.conversation_id = conversation_id(exception.order_id, exception.exception_id)
     conversation.customer_ref = exception.customer_ref
     conversation.store_id = exception.store_id

@@ -3,6 +3,7 @@
 import pytest
 
 from schemas.commands import EvidenceRequest, FulfilmentTrigger, OrderUpdate
+from schemas.events import Answer
 from schemas.words import (
     CaseState,
     Channel,
@@ -11,6 +12,7 @@ from schemas.words import (
     Purpose,
     ReceiptState,
     Resolution,
+    Responder,
     TriggerKind,
     TriggerState,
     WriteBackOutcome,
@@ -434,6 +436,18 @@ def test_once_a_person_has_it_written_after_all_the_choice_is_confirmed():
     world.receipt(world.sent(Channel.PERSON)[0], ReceiptState.DONE)
     world.fast_forward(seconds=5)
     world.expect_sent(Purpose.CONFIRM, Channel.PUSH)
+    world.expect_done()
+
+
+def test_another_choice_that_a_person_makes_instead_is_confirmed_once():
+    world = decided()
+    the_oms_says(world, WriteBackOutcome.REJECTED)
+    world.fast_forward(minutes=2)
+    world.oms = WriteBackOutcome.APPLIED
+    answer = Answer(case_id="x1", option_id="corner", decision_version=1, confirmed=True)
+    world.answers(answer, channel=Channel.PERSON, responder=Responder.STAFF)
+    world.fast_forward(minutes=2)
+    world.expect_sent(Purpose.CONFIRM, Channel.SMS)
     world.expect_done()
 
 
