@@ -32,37 +32,54 @@ class ConnectorSettings(FromEnvironment):
 
     quarantine: str = "case.quarantine.v1"
     partitions: int = 48
+    """Of each of our topics; all have the same number, for ever."""
     retention_days: int = 14
+    """How long `case.events.v1` is kept: what is older than half of it when it arrives is stale."""
     pg_dsn: SecretStr
+    """Postgres: claims, vault, register."""
     public_url: str
     """Where customers and providers reach the edge."""
     retailer: str
+    """As whom messages speak."""
     link_secrets: Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
+    """Sign the links to the choice page; separated by commas, the last one signs."""
     vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
+    """32 bytes in base64: wraps the customers' own keys."""
     vault_salt: SecretStr
+    """Makes the shares of pilot and holdout unpredictable."""
     twilio_account_sid: str
     twilio_auth_token: Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
     twilio_base_url: str = ""
     sms_sender: str
+    """The number that texts come from."""
     voice_sender: str
+    """The number that calls come from."""
     ring_s: int = 25
+    """How long a call rings."""
     calls_per_second: float = 1.0
+    """What the account may dial."""
     fcm_account_file: Path
+    """The project's service account, as Google gives it (JSON)."""
     fcm_base_url: str = "https://fcm.googleapis.com"
     smtp_host: str
     smtp_port: int = 587
     smtp_user: str = ""
     smtp_password: SecretStr = SecretStr("")
     smtp_tls: bool = True
+    """STARTTLS, before anything is said."""
     email_sender: str
+    """The address that mails come from."""
     oms_url: str
+    """The order system."""
     oms_token: SecretStr
     s3_endpoint: str | None = None
     """None is AWS; credentials come from where S3 clients look for them."""
     evidence_bucket: str
+    """A bucket with object lock."""
     evidence_key_file: Path
     """An Ed25519 private key in PEM."""
     provider_timeout_s: float = 10.0
+    """How long a provider may take to answer; after that a send is ambiguous."""
     http_port: int = 8081
     test_switch: bool = False
     """Whether `/_test/...` exists. Never in production."""

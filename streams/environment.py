@@ -159,5 +159,9 @@ def _plain(default: Any) -> str:
 
 
 def _is_secret(field: FieldInfo) -> bool:
-    kinds = (field.annotation, *get_args(field.annotation))
-    return any(kind in (SecretStr, SecretBytes) for kind in kinds)
+    return _holds_a_secret(field.annotation)
+
+
+def _holds_a_secret(kind: Any) -> bool:
+    """However deep it stands: `Annotated[SecretStr, ...] | None` is one as well."""
+    return kind in (SecretStr, SecretBytes) or any(_holds_a_secret(part) for part in get_args(kind))

@@ -89,8 +89,12 @@ def _books(settings: VerifySettings, found: Topics) -> Books | None:
 def _texts(paths: tuple[Path, ...]) -> Iterator[Text]:
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                yield Text(str(file), file.read_bytes())
+            try:
+                if file.is_file():
+                    yield Text(str(file), file.read_bytes())
+            except FileNotFoundError:
+                # A database of files removes some of them while we look.
+                continue
 
 
 def told(verdict: Verdict) -> str:

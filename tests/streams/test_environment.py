@@ -1,6 +1,7 @@
 """Settings: every fault at once, every source shown, and no secret told."""
 
 import json
+from typing import Annotated
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +17,7 @@ class Small(FromEnvironment):
     """Where it is."""
     token: SecretStr
     tries: int = 3
+    more: Annotated[SecretStr, "checked"] | None = None
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,22 @@ def test_a_secret_is_masked_where_it_is_shown_and_whole_where_it_is_used(
     monkeypatch.setenv("SAVELINE_TOKEN", "very secret")
     assert of("SAVELINE_TOKEN", small=Small).value == MASK
     assert values({"small": Small})["TOKEN"] == "very secret"
+    monkeypatch.setenv("SAVELINE_MORE", "another secret")
+    assert of("SAVELINE_MORE", small=Small).value == MASK
+
+
+def test_no_secret_of_any_process_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in PROCESSES.values():
+        for name in kind.model_fields:
+            monkeypatch.setenv(f"SAVELINE_{name.upper()}", f"value-of-{name}")
+    show(as_json=True)
+    told = json.loads(capsys.readouterr().out)["settings"]
+    masked = {name for name, one in told.items() if one["value"] == MASK}
+    words = ("SECRET", "TOKEN", "PASSWORD", "KEY", "SALT", "DSN")
+    named_so = {name for name in told if any(word in name for word in words)}
+    assert masked == named_so - {"SAVELINE_EVIDENCE_KEY_FILE", "SAVELINE_EVIDENCE_PUBLIC_KEYS"}
 
 
 def test_the_registry_is_known_by_both_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -285,7 +285,13 @@ class Stack:
             "EVIDENCE_KEY_FILE": str(evidence_key),
             "EVIDENCE_PUBLIC_KEYS": str(verify_key),
             "BOOKS": ",".join(f"{name}={one.control}" for name, one in self.simulators.items()),
-            "LOGS": ",".join(str(self.folder / "logs" / f"{name}.log") for name in PROCESSES),
+            # The workers' own disk as well: nothing of theirs may tell who a customer is.
+            "LOGS": ",".join(
+                [
+                    *(str(self.folder / "logs" / f"{name}.log") for name in PROCESSES),
+                    str(self.folder / "state"),
+                ]
+            ),
             "SMS_SENDER": OUR_NUMBER,
             "VOICE_SENDER": OUR_NUMBER,
             "EMAIL_SENDER": "orders@greengrocer.test",
