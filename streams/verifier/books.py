@@ -10,6 +10,7 @@ from streams.verifier.seen import Books, Row
 
 PROVIDERS = ("twilio", "fcm", "smtp", "oms", "fulfilment")
 _TIMEOUT_S = 30.0
+_NOT_THERE = 404
 
 
 class Unreadable(Exception):
@@ -32,14 +33,17 @@ def read(urls: dict[str, str], orders: set[str], oms_url: str, oms_token: str) -
 
 
 def _lines(session: requests.Session, url: str) -> list[Row]:
-    return [msgspec.json.decode(line) for line in _get(session, url).content.splitlines()]
+    try:
+        return [msgspec.json.decode(line, type=Row) for line in _get(session, url).content.splitlines()]
+    except msgspec.DecodeError as error:
+        raise Unreadable(f"{url}: {error}") from error
 
 
 def _effective(session: requests.Session, url: str, order: str) -> list[Row]:
     """The simulator's book of every write that changed the order."""
-    book = _get(session, f"{url}/_control/orders/{quote(order, safe='')}/book").json()
+    book = _json(session, f"{url}/_control/orders/{quote(order, safe='')}/book")
     found = []
-    for one in book:
+    for one in book or []:
         if one["kind"] == "decision":
             recorded = [d for d in one["after"]["decisions"] if d["decision_id"] == one["key"]]
             found.append({"decision_id": one["key"], "decision": recorded[0] if recorded else None})
@@ -47,16 +51,29 @@ def _effective(session: requests.Session, url: str, order: str) -> list[Row]:
 
 
 def _recorded(session: requests.Session, url: str, token: str, order: str) -> list[Row]:
-    """What the order itself says was decided."""
+    """What the order itself says was decided; nothing of an order that is not there."""
     headers = {"Authorization": f"Bearer {token}"}
-    answer: Any = _get(session, f"{url}/orders/{quote(order, safe='')}", headers).json()
-    return [{"decision_id": one["decision_id"], "decision": one} for one in answer.get("decisions", [])]
+    answer = _json(session, f"{url.rstrip('/')}/orders/{quote(order, safe='')}", headers)
+    decisions = [] if answer is None else answer.get("decisions", [])
+    return [{"decision_id": one["decision_id"], "decision": one} for one in decisions]
+
+
+def _json(session: requests.Session, url: str, headers: dict[str, str] | None = None) -> Any:
+    """None for what is not there."""
+    response = _get(session, url, headers)
+    if response.status_code == _NOT_THERE:
+        return None
+    try:
+        return response.json()
+    except ValueError as error:
+        raise Unreadable(f"{url}: {error}") from error
 
 
 def _get(session: requests.Session, url: str, headers: dict[str, str] | None = None) -> requests.Response:
     try:
         response = session.get(url, headers=headers, timeout=_TIMEOUT_S)
-        response.raise_for_status()
+        if response.status_code != _NOT_THERE:
+            response.raise_for_status()
     except requests.RequestException as error:
         raise Unreadable(f"{url}: {error}") from error
     return response
