@@ -169,7 +169,7 @@ def application(settings: EdgeSettings) -> Starlette:
     if settings.staff_secrets is not None:
         door = SignedDoor(_split(settings.staff_secrets), settings.public_url, clock)
         tasks, verdicts = Tasks(pool, outbox, clock), Verdicts(pool, clock)
-        tools += StaffDoor(door, tasks, verdicts, pool, clock, zone_of).routes()
+        tools += StaffDoor(door, tasks, verdicts, pool, clock, zone_of, summary_of=calls.handed_over).routes()
     if settings.driver_secrets is not None:
         door = SignedDoor(_split(settings.driver_secrets), settings.public_url, clock)
         tools += DriverDoor(door, notes).routes()

@@ -54,9 +54,13 @@ class StaffDoor:
         pool: ConnectionPool[Connection],
         clock: Clock,
         zone_of: Callable[[str], str],
+        *,
+        summary_of: Callable[[str], str] = lambda _conversation_id: "",
     ) -> None:
+        """`summary_of` a conversation is what was said in the call that was handed over, if there was one."""
         self._door, self._tasks, self._verdicts = door, tasks, verdicts
         self._pool, self._clock, self._zone_of = pool, clock, zone_of
+        self._summary_of = summary_of
 
     def routes(self) -> list[Route]:
         one = "/staff/v1/tasks/{command_id:path}"
@@ -75,7 +79,8 @@ class StaffDoor:
         await self._door.body(request)
         task = await self._task(request)
         cases = await asyncio.to_thread(self._cases, task)
-        return JSONResponse({**self._told(task), "cases": cases}, headers=NO_STORE)
+        summary = await asyncio.to_thread(self._summary_of, task.command.conversation_id)
+        return JSONResponse({**self._told(task), "cases": cases, "summary": summary}, headers=NO_STORE)
 
     async def _say(self, request: Request) -> Response:
         said = _decoded(await self._door.body(request))

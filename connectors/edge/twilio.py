@@ -16,6 +16,8 @@ from schemas.words import ReceiptState
 
 log = structlog.get_logger()
 
+# The last part of the status callback of our numbers.
+INCOMING = "incoming"
 _OPTED_OUT = "21610"
 # Twilio counts from 0 and the send itself is 0 with us.
 _FIRST = 1
@@ -60,9 +62,13 @@ class TwilioHooks:
             status, sid = form.get("CallStatus", ""), form.get("CallSid", "")
             state = voice.STATES.get(status, ReceiptState.UNKNOWN)
             final, sequence = status in voice.FINAL, _number(form.get("SequenceNumber", "")) + _FIRST
+            # A call that came in is named by its own id, and nothing was asked for that it could report on.
+            came_in = command_id == INCOMING
             if final and sid:
                 # Before its report, which says what the talk came to.
-                await asyncio.to_thread(self._hung_up, command_id, sid)
+                await asyncio.to_thread(self._hung_up, sid if came_in else command_id, sid)
+            if came_in:
+                return Response(status_code=204)
         if state is ReceiptState.UNKNOWN or not sid:
             # A word that its documentation does not have changes nothing.
             log.warning("unknown_status", command_id=command_id, status=status[:40])

@@ -190,6 +190,13 @@ class Calls:
         call = self._load(call_id)
         return call.summary if call is not None and call.provider_id == sid else ""
 
+    def handed_over(self, conversation_id: str) -> str:
+        """The same in writing, for whoever finds the task later."""
+        try:
+            return self._sessions.handed_over(conversation_id)
+        except Erased:
+            return ""
+
     def not_put_through(self, call_id: str, sid: str) -> Answer:
         """No colleague answered: the customer gets a link; the task for a person stands already."""
         call = self._load(call_id)

@@ -83,6 +83,16 @@ class Sessions:
         kept = _kept.decode(self._vault.unseal(fields["customer_ref"], bytes(row[-1]), _SESSION))
         return Call(**fields, session=kept.session, say=kept.say, summary=kept.summary)
 
+    def handed_over(self, conversation_id: str) -> str:
+        """What a colleague is told of the last call of a conversation that was handed over; empty for none."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT call_id FROM call_sessions WHERE conversation_id = %s ORDER BY started_at DESC",
+                [conversation_id],
+            ).fetchall()
+        calls = (self.load(row[0]) for row in rows)
+        return next((call.summary for call in calls if call is not None and call.summary), "")
+
     def sealed(self, call: Call, turned: Turned) -> tuple[bytes, bytes]:
         """The session and the line of the transcript as they are stored; made before the transaction begins."""
         # What was brought about is in the facts.

@@ -81,12 +81,14 @@ class Telephone:
                 customer_ref="customer-1", revision=1, phone=SAM, name="Sam", occurred_at=self.clock.now()
             )
         )
+        self.judge = Checks(self.vault.address, limits(quiet_exempt=True))
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.twilio = Simulator(
             "twilio",
             folder,
             *("--calls-per-second", "0", "--number", US, "--voice-url", f"{self.url}/twilio/voice"),
+            *("--status-callback", f"{self.url}/twilio/status/incoming"),
             pace=PACE,
         )
         self.twilio.start()
@@ -186,7 +188,7 @@ class Telephone:
         `first` is what happens between the claim and the socket.
         """
         self.twilio.put(f"phones/{SAM}", {"picks_up": "person", "ring_ms": 500, "turns": list(turns)} | phone)
-        [claim] = self.claims.claim(Channel.VOICE, 1, Checks(self.vault.address, limits(quiet_exempt=True)))
+        [claim] = self.claims.claim(Channel.VOICE, 1, self.judge)
         assert claim.command_id == command.command_id
         first()
         outcome = OPEN[Channel.VOICE](self._providers(), self.clock).send(parcel_of(command, claim.to))
@@ -219,6 +221,13 @@ class Telephone:
         self.call_sid = made["sid"]
         self.twilio.expect("call_state", provider_id=self.call_sid, where=lambda e: e["state"] in OVER)
         until(lambda: not self.waiting(), "the outbox to be empty")
+
+    def stage(self, call_id: str) -> str:
+        with self.pool.connection() as connection:
+            row = connection.execute(
+                "SELECT stage FROM call_sessions WHERE call_id = %s", [call_id]
+            ).fetchone()
+        return str(row[0]) if row else ""
 
     def waiting(self) -> bool:
         with self.pool.connection() as connection:

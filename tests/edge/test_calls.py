@@ -10,6 +10,7 @@ from schemas.events import CustomerConsent
 from schemas.words import Channel, Resolution, Responder, Signal
 from tests.builders import a_line, a_second, an_exception, an_option, pounds
 from tests.edge.telephone import YES, Telephone
+from tests.streams.rig import until
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
 
@@ -161,7 +162,8 @@ def test_who_wants_a_person_and_nobody_is_free_gets_a_task_and_a_link(phone: Tel
     phone.talk(YES, {"hears": "press the number", "keys": "9"}, exceptions=[an_exception()])
     assert [response.signal for response in phone.responses] == [Signal.PERSON_WANTED, Signal.HELP]
     assert "Oakmill Sourdough 400 g: open; offered" in phone.heard_of(phone.responses[0])
-    assert phone.world.sent(Channel.PERSON)
+    [task] = phone.world.sent(Channel.PERSON)
+    assert "open; offered Corner Loaf" in phone.calls.handed_over(task.conversation_id)
 
 
 def test_silence_ends_in_a_message_and_no_decision(phone: Telephone) -> None:
@@ -272,6 +274,19 @@ def test_a_customer_who_calls_back_says_the_orders_last_characters_and_decides(p
     heard = str([turn["heard"] for turn in phone.transcript()])
     assert "3371" not in heard
     assert "d e r 1" not in heard
+    phone.without_errors()
+
+
+def test_a_customer_who_calls_and_hangs_up_has_decided_nothing(phone: Telephone) -> None:
+    phone.talk(exceptions=[an_exception()], picks_up="busy")
+    phone.calls_in(
+        {"hears": "last four characters", "keys": "der1"},
+        {"hears": "last four characters|does not match", "say": "der1"},
+        {"hears": "press the number", "keys": "1"},
+        {"hears": "your new total is", "hangup": True},
+    )
+    until(lambda: phone.stage(phone.call_sid) == "ended", "the report of the end")
+    phone.world.expect_open()
     phone.without_errors()
 
 

@@ -151,6 +151,8 @@ class Stack:
                     f"{self.public_url}/twilio/sms",
                     "--voice-url",
                     f"{self.public_url}/twilio/voice",
+                    "--status-callback",
+                    f"{self.public_url}/twilio/status/incoming",
                 ),
                 pace=pace,
             )
