@@ -162,7 +162,7 @@ class Stack:
             found["smtp"] = Simulator("smtp", self.folder, pace=pace)
         if "OMS_URL" not in self._given:
             token = self._secret("OMS_TOKEN", secrets.token_urlsafe(24))
-            found["oms"] = Simulator("oms", self.folder, "--token", token, pace=pace)
+            found["oms"] = Simulator("oms", self.folder, f"--token={token}", pace=pace)
         return found
 
     def start(self) -> None:
