@@ -92,7 +92,6 @@ class Stack:
             for name, value in os.environ.items()
             if name.startswith("SAVELINE_")
         } | dict(settings or {})
-        self._pace = pace
         self._policies: Path | None = None
         if policies is not None:
             self._policies = self.folder / "policies"
