@@ -149,13 +149,12 @@ def _shown(turn: Turn, case: Case, candidate: Candidate, others_minor: int, *, s
     option, verdict = candidate.option, candidate.verdict
     exception = case.exception
     currency = exception.order_total.currency
-    short = case.quantity_short
     paid_minor = 0 if verdict.pricing is Pricing.OLD_PRICE else verdict.dearer_minor
     return OfferedOption(
         key=case.keys.index(option.option_id) + 1,
         option_id=option.option_id,
-        name=" + ".join([component.name for component in option.components]) or option.kind.value,
-        quantity=short,
+        name=_name(option),
+        quantity=option.components[0].quantity_default if len(option.components) == 1 else 1,
         price=Money(verdict.cost_minor - verdict.dearer_minor + paid_minor, currency),
         total=Money(others_minor + paid_minor, currency),
         dearer=Money(verdict.dearer_minor, currency) if verdict.pricing is Pricing.NEW_PRICE else None,
@@ -166,6 +165,17 @@ def _shown(turn: Turn, case: Case, candidate: Candidate, others_minor: int, *, s
         spoken=_spoken(turn, case, candidate, others_minor) if spoken else None,
         skus=tuple([component.sku for component in option.components]),
     )
+
+
+def _name(option: Option) -> str:
+    """A product's name, or all that a bundle holds: what is promised is what will be in the bag."""
+    if len(option.components) == 1:
+        return option.components[0].name
+    parts = [
+        f"{part.quantity_default} x {part.name}" if part.quantity_default > 1 else part.name
+        for part in option.components
+    ]
+    return " + ".join(parts) or option.kind.value
 
 
 def _spoken(turn: Turn, case: Case, candidate: Candidate, others_minor: int) -> Spoken:

@@ -35,6 +35,7 @@ def _line(case: OfferedCase, deadline_at: datetime, now: datetime) -> Line:
     by_the_piece = goods and case.quantity_short > 1 and _goes_by_the_piece(case, options)
     quantity = case.quantity_short if by_the_piece else 1
     bundle = f"{case.quantity_short} " if goods and case.quantity_short > 1 and not by_the_piece else ""
+    names = [_name(option, whole=not by_the_piece) for option in options]
     return Line(
         case_id=case.case_id,
         version=case.decision_version,
@@ -42,7 +43,7 @@ def _line(case: OfferedCase, deadline_at: datetime, now: datetime) -> Line:
         quantity=quantity,
         currency=currency,
         deadline_at=deadline_at,
-        options=tuple([_option(option, bundle, quantity) for option in options]),
+        options=tuple([_option(option, name, quantity) for option, name in zip(options, names, strict=True)]),
         # Only a line has a total without it; a whole delivery is refunded by the page or by a person.
         refund_allowed=case.refund_allowed and goods and case.refund_total is not None,
         refund_total_minor=case.refund_total.minor if case.refund_total else 0,
@@ -56,9 +57,10 @@ def _is_running_out(option: OfferedOption, now: datetime) -> bool:
 
 
 def _goes_by_the_piece(case: OfferedCase, options: Sequence[OfferedOption]) -> bool:
-    """Whether every piece of every option costs the same: else only all pieces together have a true price."""
+    """Whether a piece of every option stands for a piece, at one price: else only all together have a true one."""
     return case.refund_total is not None and all(
-        len(totals := option.spoken.totals_minor if option.spoken else ()) == case.quantity_short
+        option.quantity == case.quantity_short
+        and len(totals := option.spoken.totals_minor if option.spoken else ()) == case.quantity_short
         and all(
             (total - case.refund_total.minor) * case.quantity_short == option.price.minor * n
             for n, total in enumerate(totals, 1)
@@ -67,7 +69,13 @@ def _goes_by_the_piece(case: OfferedCase, options: Sequence[OfferedOption]) -> b
     )
 
 
-def _option(option: OfferedOption, bundle: str, quantity: int) -> Option:
+def _name(option: OfferedOption, *, whole: bool) -> str:
+    size = option.spoken.size if option.spoken else ""
+    count = f"{option.quantity} " if whole and option.quantity > 1 else ""
+    return f"{count}{_without(option.name.replace('_', ' '), size)}"
+
+
+def _option(option: OfferedOption, name: str, quantity: int) -> Option:
     spoken = option.spoken or Spoken()
     notes = [
         *(["at the old price"] if option.at_old_price else []),
@@ -76,7 +84,7 @@ def _option(option: OfferedOption, bundle: str, quantity: int) -> Option:
     ]
     return Option(
         option_id=option.option_id,
-        name=f"{bundle}{_without(option.name.replace('_', ' '), spoken.size)}",
+        name=name,
         brand=spoken.brand,
         size=spoken.size,
         price_minor=option.price.minor // quantity,

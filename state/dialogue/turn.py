@@ -159,7 +159,7 @@ class Turn:
         line, wanted = self.session.line, self.session.wanted
         if option == REFUND:
             total = self.money(self.session.total_with(REFUND), line.currency)
-            self.say("readback_refund", quantity=line.quantity, item=line.item, total=total)
+            self.say("readback_refund", quantity=_counted(line.quantity), item=line.item, total=total)
             return
         taken = line.options[option]
         if line.kind == "delivery":
@@ -167,7 +167,7 @@ class Turn:
             return
         self.say(
             "readback" if wanted == line.quantity else "readback_fewer",
-            quantity=wanted,
+            quantity=_counted(line.quantity, wanted),
             rest=line.quantity - wanted,
             name=taken.name,
             size=taken.size,
@@ -175,6 +175,11 @@ class Turn:
             price=self.money(taken.price_minor * wanted, line.currency),
             total=self.money(self.session.total_with(option), line.currency),
         )
+
+
+def _counted(of: int, taken: int | None = None) -> str:
+    """How many, where there is more than one to take: what goes as a whole names its own number, if it has one."""
+    return "" if of == 1 else str(of if taken is None else taken)
 
 
 def offers(session: Session) -> tuple[Offer, ...]:

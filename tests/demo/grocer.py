@@ -307,6 +307,7 @@ def _substitutes(order: Order, n: int) -> tuple[Option, ...]:
                         name=_name(item),
                         brand=item[1],
                         content=Content(Decimal(item[2]), item[3]),
+                        quantity_default=order.quantities[n] - (order.kind is Kind.PARTLY_AVAILABLE),
                         quantity_max=9,
                         unit_price=Money(item[4], _CURRENCY),
                         attributes=Attributes(allergens=item[5], allergens_known=True),

@@ -4,6 +4,7 @@ from itertools import islice
 
 import pytest
 
+from schemas.facts import Option
 from schemas.words import Kind
 from state.offers import _letter
 from tests.builders import a_component, a_customer, a_line, an_exception, an_option, grams, pounds
@@ -74,7 +75,7 @@ def test_less_is_judged_by_all_the_missing_pieces_together():
     two_for_three = an_option(quantity_default=2)
     (option,) = asked(an_exception(line=three, options=(two_for_three,))).shown().options
     assert option.less_content
-    assert option.quantity == 3
+    assert option.quantity == 2
 
 
 def test_price_and_total_are_those_of_the_whole_choice():
@@ -106,3 +107,17 @@ def test_an_option_of_several_products_names_them_all():
     )
     (option,) = asked(an_exception(options=(both,))).shown().options
     assert option.name == "Rolls + Butter"
+
+
+def test_what_is_promised_is_what_will_be_in_the_bag():
+    two = a_line(quantity_ordered=2)
+    one_for_two = an_option("big", quantity_default=1)
+    (option,) = asked(an_exception(line=two, options=(one_for_two,))).shown().options
+    assert (option.quantity, option.name) == (1, "Hillside Sourdough 400 g")
+
+
+def test_a_bundle_names_how_many_of_each_it_holds():
+    rolls = a_component(sku="rolls", name="Hillside Rolls", quantity_default=2, unit_price=pounds(50))
+    bundle = Option(option_id="bundle", components=(a_component(unit_price=pounds(100)), rolls))
+    (option,) = asked(an_exception(options=(bundle,))).shown().options
+    assert (option.quantity, option.name) == (1, "Hillside Sourdough 400 g + 2 x Hillside Rolls")
