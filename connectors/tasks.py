@@ -58,11 +58,11 @@ class Tasks:
         with self._pool.connection() as connection:
             rows = connection.execute(
                 f"SELECT {_ROW} FROM claims WHERE channel = 'person' AND state = 'planned'"  # noqa: S608 - our own names
+                " AND %s IN ('', convert_from(command, 'UTF8')::jsonb->>'store_id')"
                 " ORDER BY not_after_at, command_id LIMIT %s",
-                [_SHOWN_MAX],
+                [store_id, _SHOWN_MAX],
             ).fetchall()
-        found = [_task(row) for row in rows]
-        return [task for task in found if store_id in ("", task.command.store_id)]
+        return [_task(row) for row in rows]
 
     def find(self, command_id: str) -> Task | None:
         with self._pool.connection() as connection:
