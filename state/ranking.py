@@ -3,8 +3,13 @@
 import msgspec
 
 from schemas.facts import Content, CustomerFacts, Line, Option
+from schemas.words import OptionKind
 
 _FAR = float("inf")
+_NOW = 0.0
+_THIS_TRIP = frozenset(
+    {OptionKind.INSTRUCTIONS, OptionKind.SAFE_PLACE, OptionKind.NEIGHBOUR, OptionKind.LOCKER}
+)
 
 
 # By (not own choice, other brand, other size).
@@ -19,7 +24,10 @@ _LIKENESS = {
 
 
 class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
-    """What an option is sorted by; smaller is better. Without a line only the start of its slot counts."""
+    """What an option is sorted by; smaller is better.
+
+    At the door only time counts: what the van can still do on this trip, then the earliest slot.
+    """
 
     not_own_choice: bool
     other_brand: bool
@@ -27,10 +35,13 @@ class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
     # Minor units per g, ml or piece; per ordered piece where a content is unknown.
     price_distance: float
     option_id: str
+    at_door: bool = False
 
     @property
     def why(self) -> str:
         """The rank in words, for the evidence."""
+        if self.at_door:
+            return {_NOW: "still on this trip", _FAR: "as given"}.get(self.price_distance, "by its slot")
         words = _LIKENESS[self.not_own_choice, self.other_brand, self.other_size]
         if self.price_distance == _FAR:
             return words or "as given"
@@ -49,7 +60,8 @@ def rank(
     """The rank of an option that costs and holds this much in place of `short` pieces of the line."""
     if line is None:
         starts = option.slot_from_at.timestamp() if option.slot_from_at is not None else _FAR
-        return Rank(True, True, True, starts, option.option_id)
+        when = _NOW if option.kind in _THIS_TRIP else starts
+        return Rank(True, True, True, when, option.option_id, at_door=True)
     own = facts.own_choices != () and _is_own_choice(option, line, facts)
     brand = line.brand
     other_brand = brand == "" or [c for c in option.components if c.brand != brand] != []

@@ -100,3 +100,13 @@ def test_the_order_does_not_depend_on_the_order_of_arrival(options, random):
     shuffled = list(options)
     random.shuffle(shuffled)
     assert order(*options) == order(*shuffled)
+
+
+def test_at_the_door_what_the_van_can_still_do_comes_before_the_earliest_slot() -> None:
+    late = a_way("late", OptionKind.REDELIVER, slot_from_at=NOON + timedelta(hours=30))
+    early = a_way("early", OptionKind.REDELIVER, slot_from_at=NOON + timedelta(hours=20))
+    porch, home = a_way("porch", OptionKind.SAFE_PLACE), a_way("x-return", OptionKind.RETURN)
+    ways = {way.option_id: rank(way, None, a_customer(), 1, 0, None) for way in (home, late, early, porch)}
+    assert sorted(ways, key=ways.__getitem__) == ["porch", "early", "late", "x-return"]
+    whys = [ways[name].why for name in ("porch", "early", "x-return")]
+    assert whys == ["still on this trip", "by its slot", "as given"]
