@@ -68,6 +68,10 @@ callers: setup ## play the scripted callers and print how they fared
 bench-dialogue: setup ## CPU of a turn of the dialogue, 50 calls interleaved
 	@$(PY) -m tests.bench.dialogue
 
+.PHONY: bench-calls
+bench-calls: setup ## CPU and wall time of a turn with everything that is stored before it is spoken
+	@$(PY) -m tests.bench.calls
+
 DATA ?=
 .PHONY: understand-report
 understand-report: setup ## coverage, unsafe commits, missed opt-outs of labelled sets (DATA=folder of *.jsonl)
