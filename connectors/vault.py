@@ -149,15 +149,16 @@ class Vault:
 
     def _key(self, connection: Connection, customer_ref: str) -> bytes:
         """The customer's own key, made with the first thing that is sealed."""
-        wrapped = seal(self._master, new_key(), f"{_KEY}:{customer_ref}")
-        connection.execute(
-            "INSERT INTO customers (customer_ref, wrapped_key, changed_at) VALUES (%s, %s, %s)"
-            " ON CONFLICT (customer_ref) DO NOTHING",
-            [customer_ref, wrapped, self._clock.now()],
-        )
-        row = connection.execute(
-            "SELECT wrapped_key FROM customers WHERE customer_ref = %s", [customer_ref]
-        ).fetchone()
+        asked = "SELECT wrapped_key FROM customers WHERE customer_ref = %s"
+        row = connection.execute(asked, [customer_ref]).fetchone()
+        if row is None:
+            wrapped = seal(self._master, new_key(), f"{_KEY}:{customer_ref}")
+            connection.execute(
+                "INSERT INTO customers (customer_ref, wrapped_key, changed_at) VALUES (%s, %s, %s)"
+                " ON CONFLICT (customer_ref) DO NOTHING",
+                [customer_ref, wrapped, self._clock.now()],
+            )
+            row = connection.execute(asked, [customer_ref]).fetchone()
         if row is None or row[0] is None:
             raise Erased(customer_ref)
         return unseal(self._master, bytes(row[0]), f"{_KEY}:{customer_ref}")

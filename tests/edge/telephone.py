@@ -2,7 +2,8 @@
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +26,7 @@ from connectors.edge.voice import VoiceHooks
 from connectors.outbox import Outbox
 from connectors.register.migrate import upgrade
 from connectors.register.projection import Placed, project
+from connectors.second_opinion import SecondOpinion
 from connectors.vault import Vault
 from connectors.voice.calls import Calls
 from connectors.voice.opening import House
@@ -68,7 +70,9 @@ class ShiftedClock:
 class Telephone:
     """Sam's telephone and the whole way to it; `facts` is everything that the edge made known."""
 
-    def __init__(self, dsn: str, folder: Path, world: World | None = None, **manner: Any) -> None:
+    def __init__(
+        self, dsn: str, folder: Path, world: World | None = None, second_url: str = "", **manner: Any
+    ) -> None:
         upgrade(dsn)
         self.world = world or World()
         self.clock = ShiftedClock(self.world.now)
@@ -92,6 +96,7 @@ class Telephone:
             pace=PACE,
         )
         self.twilio.start()
+        self.second = SecondOpinion(second_url, self.clock, timeout_ms=5_000) if second_url else None
         self.application = self._application(outbox, {"pace": 0.0001} | manner)
         self.server = uvicorn.Server(
             uvicorn.Config(self.application, host="127.0.0.1", port=port, log_level="warning")
@@ -120,17 +125,23 @@ class Telephone:
         )
         self.calls = calls
         exchange = Exchange(
-            calls, self.clock, signed, CallsInProgress(AUTH_TOKEN, self.twilio.url, 5.0), Manner(**manner)
+            calls,
+            self.clock,
+            signed,
+            CallsInProgress(AUTH_TOKEN, self.twilio.url, 5.0),
+            Manner(**manner),
+            self.second,
         )
         texts = Texts(self.pool, outbox, self.clock, self.vault, lambda _ref: "Europe/London")
         hooks = TwilioHooks(self.claims, texts, signed, calls.hung_up)
-        return Starlette(
-            routes=[
-                *hooks.routes(),
-                *VoiceHooks(exchange, self.claims).routes(),
-                *RelaySockets(exchange).routes(),
-            ]
-        )
+
+        @asynccontextmanager
+        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+            async with self.second or nullcontext():
+                yield
+
+        talk = [*VoiceHooks(exchange, self.claims).routes(), *RelaySockets(exchange).routes()]
+        return Starlette(routes=[*hooks.routes(), *talk], lifespan=lifespan)
 
     def _pump(self) -> None:
         while not self.ended.is_set():

@@ -1,7 +1,10 @@
 """Calls that really go through: scripted callers over HTTP, the edge, Postgres, and what `decide` makes of it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -302,3 +305,49 @@ def test_a_caller_whom_we_never_contacted_is_told_so(phone: Telephone) -> None:
     phone.calls_in(sender="+447700900999")
     assert "I cannot find that order" in phone.said[-1]
     phone.without_errors()
+
+
+@contextmanager
+def a_second_understanding(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Its address, and what it was asked."""
+    asked: list[bytes] = []
+
+    class Door(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_second_understanding_proposes_and_the_readback_disposes(
+    dsn: str, tmp_path: Path, manner: dict[str, Any]
+) -> None:
+    proposal = b'{"intent": "choose", "confidence": 0.9, "option": 2}'
+    with (
+        a_second_understanding(proposal) as (url, asked),
+        Telephone(dsn, tmp_path, second_url=url, **manner) as phone,
+    ):
+        phone.talk(
+            YES,
+            {"hears": "press the number", "say": "the posh one"},
+            {"hears": "So that is 1 Hillside", "say": "yes"},
+            exceptions=[an_exception()],
+        )
+        assert len(asked) == 1
+        # It is told what was offered, and nothing about the customer.
+        assert b"Hillside" in asked[0]
+        assert b"Sam" not in asked[0]
+        phone.world.expect_decision(Resolution.ALTERNATIVE)
