@@ -105,7 +105,7 @@ def test_an_order_that_stays_being_modified_is_handed_to_people():
     the_oms_says(world, WriteBackOutcome.ORDER_BEING_MODIFIED)
     world.fast_forward(minutes=5)
     assert len(world.of(OrderUpdate)) == 6
-    assert "being modified" in world.last_change().stuck
+    assert world.last_change().stuck == "the order is being modified by somebody else and stays so"
     assert len(world.sent(Channel.PERSON)) == 1
 
 
@@ -133,6 +133,23 @@ def test_with_fewer_pieces_ordered_the_same_choice_holds_for_fewer_without_askin
     world.fast_forward(seconds=30)
     world.expect_sent(Purpose.UPDATE)
     world.expect_no_call()
+
+
+def test_with_fewer_pieces_the_choice_is_still_the_customers_own_and_costs_us_nothing():
+    world = decided(
+        raised=an_exception(line=FIVE, options=(an_option(quantity_default=5),)),
+        resolution=Resolution.SUBSTITUTED,
+    )
+    chosen = world.case().decision
+    the_oms_says(world, WriteBackOutcome.LINE_CHANGED, line_quantity=3)
+    world.expect_decision(
+        Resolution.SUBSTITUTED,
+        version=2,
+        actor=chosen.actor,
+        channel=chosen.channel,
+        response_id=chosen.response_id,
+        absorbed=None,
+    )
 
 
 def test_with_fewer_pieces_what_was_given_at_the_old_price_stays_so():
@@ -394,6 +411,26 @@ def test_the_earlier_choice_stands_with_receipts_that_came_while_the_later_one_w
     the_oms_says(world, WriteBackOutcome.ORDER_NOT_MODIFIABLE)
     world.expect_decision(Resolution.ALTERNATIVE, version=1)
     world.expect_done()
+
+
+def test_the_earlier_choice_stands_although_its_writing_was_heard_of_only_after_the_later_one():
+    world = decided()
+    (first,) = world.of(OrderUpdate)
+    world.taps("corner", version=1)
+    world.oms_says(first, WriteBackOutcome.APPLIED)
+    the_oms_says(world, WriteBackOutcome.ORDER_NOT_MODIFIABLE)
+    world.expect_decision(Resolution.ALTERNATIVE, version=1)
+    assert world.sent(Channel.PERSON) == []
+
+
+def test_a_later_choice_that_is_blocked_before_it_was_written_leaves_the_earlier_one_standing():
+    world = rewritten()
+    the_oms_says(world, WriteBackOutcome.ORDER_BEING_MODIFIED)
+    world.blocked("bread-corner")
+    world.fast_forward(minutes=1)
+    world.expect_decision(Resolution.ALTERNATIVE, version=1)
+    (reply,) = world.sent(purpose=Purpose.REPLY)
+    assert reply.reason == "not_available"
 
 
 def test_the_earlier_choice_that_stands_again_is_watched_like_any_other():

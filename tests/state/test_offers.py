@@ -1,5 +1,6 @@
 """Offers: letters, keys, prices and totals as they are put before a customer."""
 
+from datetime import timedelta
 from itertools import islice
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from schemas.facts import Option
 from schemas.words import Kind
 from state.offers import _letter
-from tests.builders import a_component, a_customer, a_line, an_exception, an_option, grams, pounds
+from tests.builders import NOON, a_component, a_customer, a_line, an_exception, an_option, grams, pounds
 from tests.scenarios.world import World
 
 
@@ -121,3 +122,38 @@ def test_a_bundle_names_how_many_of_each_it_holds():
     bundle = Option(option_id="bundle", components=(a_component(unit_price=pounds(100)), rolls))
     (option,) = asked(an_exception(options=(bundle,))).shown().options
     assert (option.quantity, option.name) == (1, "Hillside Sourdough 400 g + 2 x Hillside Rolls")
+
+
+# What a call needs to speak about an option.
+
+
+def spoken(option, **line):
+    world = asked(an_exception(line=a_line(**line), options=(option,)))
+    world.fast_forward(minutes=4)
+    return world.expect_call().cases[0].options[0].spoken
+
+
+def test_a_call_is_told_brand_size_price_and_how_long_the_stock_is_kept():
+    until_at = NOON + timedelta(minutes=9)
+    said = spoken(an_option(content=grams(500), unit_price=pounds(250), reserved_until_at=until_at))
+    assert (said.brand, said.size, said.unit_price_minor) == ("Hillside", "500 g", 500)
+    assert (said.totals_minor, said.reserved_until_at) == ((6_000,), until_at)
+
+
+def test_a_call_is_told_the_total_for_each_number_of_pieces():
+    said = spoken(an_option(quantity_default=3, unit_price=pounds(190)), quantity_ordered=3)
+    assert said.totals_minor == (5_590, 5_780, 5_970)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (grams(999), "999 g"),
+        (grams("12.5"), "12.5 g"),
+        (grams(1_000), "1 kg"),
+        (grams(1_500), "1.5 kg"),
+        (None, ""),
+    ],
+)
+def test_sizes_are_spoken_in_the_unit_that_is_said(content, words):
+    assert spoken(an_option(content=content)).size == words
