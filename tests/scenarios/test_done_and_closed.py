@@ -183,7 +183,8 @@ def test_a_task_that_was_declined_leaves_the_case_stuck_for_all_to_see():
 def test_where_neither_a_refund_nor_a_substitute_is_allowed_silence_ends_with_people():
     world = asked(refund_allowed=False, upstream_default=UpstreamDefault.AUTO_SUBSTITUTE)
     world.fast_forward(minutes=10)
-    assert "neither a substitute nor a refund is allowed" in world.last_change().stuck
+    stuck = world.last_change().stuck
+    assert stuck == "nobody answered, and neither a substitute nor a refund is allowed"
     assert world.of(OrderUpdate) == []
     assert len(world.sent(Channel.PERSON)) == 1
 
