@@ -39,6 +39,7 @@ def test_a_step_that_we_slept_through_is_still_asked_about():
     clock_fires(turn)
     assert (record.opened_steps, record.running) == (("digital",), True)
     assert record.cases[0].asked
+    assert record.plan[0].due_at == NOON + SECOND, "its end is the next thing to fall due"
 
 
 def test_when_nobody_has_to_be_asked_any_more_everything_stands_still():
@@ -81,10 +82,11 @@ def test_a_window_that_was_cut_for_another_line_goes_on_without_asking_again():
     world.exception(an_exception())
     world.fast_forward(seconds=30)
     world.exception(a_second(fulfilment_deadline_at=NOON + timedelta(seconds=100)))
+    world.fast_forward_to(NOON + timedelta(seconds=89))
+    asked = [c for c in world.sent() if c.purpose in (Purpose.ASK, Purpose.UPDATE)]
     world.fast_forward_to(NOON + timedelta(seconds=95))
     world.expect_decision(Resolution.REFUNDED, "x2")
     world.expect_open("x1")
-    asked = [c for c in world.sent() if c.purpose in (Purpose.ASK, Purpose.UPDATE)]
     world.fast_forward_to(NOON + timedelta(seconds=195))
     assert [c for c in world.sent() if c.purpose in (Purpose.ASK, Purpose.UPDATE)] == asked
     world.expect_no_call()
