@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from schemas.words import Resolution
-from tests.builders import an_exception
+from tests.builders import a_second, an_exception
 from tests.edge.telephone import Telephone
 from tests.streams.processes import ROOT
 from tests.streams.rig import until
@@ -32,9 +32,9 @@ SID = "CA" + "1" * 32
 class Line:
     """A call that was answered, seen from the provider's side: what we post, and what is said to it."""
 
-    def __init__(self, phone: Telephone, url: str = "") -> None:
+    def __init__(self, phone: Telephone, url: str = "", *more: Any) -> None:
         self.phone, self.url = phone, url or phone.url
-        command = phone.asked_to_call(an_exception())
+        command = phone.asked_to_call(an_exception(), *more)
         self.command_id = command.command_id
         phone.claims.claim("voice", 1, phone.judge)
         phone.claims.sent(self.command_id, SID)
@@ -142,6 +142,17 @@ def test_a_case_that_was_closed_meanwhile_takes_no_answer(line: Line) -> None:
     assert "is available after all" in said(document)
     assert hangs_up(document)
     assert line.phone.responses == []
+
+
+def test_a_yes_to_a_line_that_was_settled_meanwhile_is_no_answer_to_the_next(phone: Telephone) -> None:
+    line = Line(phone, "", a_second())
+    line.to_the_readback()
+    phone.meanwhile(lambda world: world.taps("hillside"))
+    document = said(line.post("/turn/3", Digits="1"))
+    assert "has just been settled by another message" in document
+    assert "Oat Drink" in document
+    assert "So that is" not in document
+    phone.world.expect_open("x2")
 
 
 def test_keys_outrank_the_speech_that_came_with_them(line: Line) -> None:
