@@ -15,7 +15,7 @@ from connectors.rates import Rate, take
 from connectors.tracing import traced
 from schemas.commands import ChannelCancel, ChannelCommand
 from schemas.events import ReceiptReceived
-from schemas.words import Channel, ReceiptState
+from schemas.words import Channel, Kind, ReceiptState
 
 # The line of a number is taken by a live call; its next caller waits this long before it tries again.
 _LINE_BUSY = timedelta(seconds=2)
@@ -78,13 +78,13 @@ class Claims:
             with connection.cursor() as cursor:
                 cursor.executemany(
                     "INSERT INTO claims (command_id, order_id, conversation_id, customer_ref, channel,"
-                    " purpose, command, state, not_after_at, not_before_at, filed_at, traceparent)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, %s, 'planned', %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                    " purpose, command, state, not_after_at, not_before_at, filed_at, urgency, traceparent)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, 'planned', %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                     [
                         (
                             *(one.command_id, one.order_id, one.conversation_id, one.customer_ref),
                             *(one.channel, one.purpose, msgspec.json.encode(one), one.not_after_at, now, now),
-                            trace,
+                            *(_urgency(one), trace),
                         )
                         for one, trace in commands
                     ],
@@ -118,7 +118,7 @@ class Claims:
             rows = connection.execute(
                 "SELECT command, tries FROM claims"
                 " WHERE channel = %s AND state = 'planned' AND not_before_at <= %s"
-                " ORDER BY not_after_at LIMIT %s FOR UPDATE SKIP LOCKED",
+                " ORDER BY urgency, not_after_at LIMIT %s FOR UPDATE SKIP LOCKED",
                 [channel, now, wanted],
             ).fetchall()
             commands = [(msgspec.json.decode(bytes(row[0]), type=ChannelCommand), row[1]) for row in rows]
@@ -297,3 +297,8 @@ class Claims:
 
 def _postpone(connection: Connection, command_id: str, until_at: datetime) -> None:
     connection.execute("UPDATE claims SET not_before_at = %s WHERE command_id = %s", [until_at, command_id])
+
+
+def _urgency(command: ChannelCommand) -> int:
+    """Calls are few: a driver at the door comes before all others, which go by how soon they are worth nothing."""
+    return 0 if any(case.kind is Kind.DRIVER_WAITING for case in command.cases) else 1

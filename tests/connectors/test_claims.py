@@ -63,6 +63,12 @@ def test_the_most_urgent_command_is_claimed_first(rig: Rig) -> None:
     assert claim(rig, wanted=1) == ["A2~E1.1"]
 
 
+def test_a_waiting_driver_is_called_before_whatever_expires_sooner(rig: Rig) -> None:
+    driver = OfferedCase(case_id="E1", kind=Kind.DRIVER_WAITING, decision_version=0)
+    rig.claims.file([a_command("A1~E1.1", for_s=30), a_command("A2~E1.1", for_s=300, cases=(driver,))])
+    assert claim(rig, wanted=1) == ["A2~E1.1"]
+
+
 def test_two_dispatchers_never_claim_the_same_command(rig: Rig, clock: SteppedClock) -> None:
     rig.claims.file([a_command(f"A{n}~E1.1") for n in range(200)])
     claimed: list[list[str]] = [[], []]
