@@ -111,7 +111,7 @@ def acknowledges_after_the_commit(rig: Rig, mutants: str = "") -> None:
     worker = Worker(rig, "0", MUTANTS=mutants).start().wait_until_ready()
     try:
         for partition in range(rig.partitions):
-            worker.arm("before_commit", "delay", match={"partition": str(partition)}, delay_ms=8_000)
+            worker.arm("before_commit", "delay", match={"partition": str(partition)}, delay_ms=20_000)
         rig.send(*(Event(f"case-{number}", 1) for number in range(20)))
         until(lambda: len(rig.read("commands", isolation="read_uncommitted")) == 20, "the open transactions")
         acknowledged = 0
