@@ -26,6 +26,7 @@ from connectors.outbox import Connection
 from connectors.rates import Rate
 from connectors.register.migrate import upgrade
 from connectors.service import Archive, Service, Setup
+from connectors.unsettled import Patience
 from connectors.vault import Vault
 from schemas.catalogue import CHANNEL_TOPICS, Topic
 from schemas.codec import Codec
@@ -77,6 +78,9 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
             retailer=settings.retailer,
             providers=settings.providers,
             rates={Channel.VOICE: Rate(per_second=settings.calls_per_second)},
+            patience={
+                channel: Patience(unseen_after_s=settings.unseen_after_s) for channel in CHANNEL_TOPICS
+            },
             channels=frozenset(channel for name, channel in _CHANNELS.items() if name in parts),
             write_backs_at_once=_WRITE_BACKS_AT_ONCE if "write-back" in parts else 0,
             evidence_at_once=_EVIDENCE_AT_ONCE if "evidence" in parts else 0,

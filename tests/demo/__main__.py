@@ -237,7 +237,7 @@ def main() -> int:
             policies=hurried,
             pace=PACE,
             told=told,
-            settings={"RING_S": "25", "CALLS_PER_SECOND": "50"},
+            settings={"RING_S": "25", "CALLS_PER_SECOND": "50", "UNSEEN_AFTER_S": "20"},
         )
         stack.start()
     except PartError as error:

@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ _BUCKET = "saveline-evidence"
 # Which folders are ours, and whether somebody lives there.
 _MARK = ".stack"
 _READY_S = 120.0
+_STOP_S = 3.0
 _LOOK_S = 0.25
 # Given to the processes as they are; everything else is a path, a name or an address.
 _SECRET = (
@@ -231,7 +233,8 @@ class Stack:
         self._closing.set()
         if self._keeper.is_alive():
             self._keeper.join()
-        _at_once([process.stop for process in self.processes.values()])
+        # Their data goes with them: who does not end at once is ended.
+        _at_once([partial(process.stop, timeout_s=_STOP_S) for process in self.processes.values()])
         _at_once([simulator.stop for simulator in self.simulators.values()])
         _at_once([part.stop for part in (self.postgres, self.s3) if part is not None])
         if self.kafka is not None:
