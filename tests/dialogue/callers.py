@@ -178,7 +178,7 @@ CALLERS: tuple[Caller, ...] = (
     Caller("barges in on the options", _ok((_PICK, [Interruption("Wheatley Sourdough 400 g is"), "number two"])), {"x1": "o2"}, difficult=True),
     Caller(
         "says yes before the total was told, and again after it",
-        [(_HI, "yes"), (_PICK, "number two"), (_BACK, [Interruption("So that is 1"), "yes"]), (_BACK, "yes")],
+        [(_HI, "yes"), (_PICK, "number two"), (_BACK, [Interruption("So that is"), "yes"]), (_BACK, "yes")],
         {"x1": "o2"},
         difficult=True,
     ),

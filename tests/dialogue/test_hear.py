@@ -116,7 +116,7 @@ def test_no_half_hearted_answer_commits_a_readback(answer):
 
 def test_a_yes_before_the_total_was_spoken_hears_it_again_first():
     session, said, outcomes, _ = call(
-        a_call(), Answered(), "yes", "number two", Interruption("So that is 1 Corner"), "yes"
+        a_call(), Answered(), "yes", "number two", Interruption("So that is Corner"), "yes"
     )
     assert committed(outcomes) == []
     assert "£41.60" in said[-1]
