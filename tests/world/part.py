@@ -165,13 +165,29 @@ def _leash() -> _Leash:
 _LOWEST_PORT, _HIGHEST_PORT = 12_000, 22_000
 
 
+# What this process was given, for as long as it lives: nobody else is given it before it is listened on.
+_taken: list[socket.socket] = []
+
+
 def free_port(also: Sequence[int] = (0,)) -> int:
-    """A loopback port that nobody listens on; `also` names offsets that have to be free as well."""
+    """A loopback port that nobody listens on, or was promised; `also` names offsets that have to be free as well."""
     for _ in range(200):
         port = random.randrange(_LOWEST_PORT, _HIGHEST_PORT)
-        if all(_is_free(port + offset) for offset in {0, *also}):
+        if all(_is_free(port + offset) for offset in {0, *also}) and _take(port):
             return port
     raise PartError("no free loopback port was found")
+
+
+def _take(port: int) -> bool:
+    """By a name in Linux's abstract namespace, which goes with the process, however it goes."""
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mark.bind(f"\0saveline-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    _taken.append(mark)
+    return True
 
 
 def _is_free(port: int) -> bool:
