@@ -296,7 +296,7 @@ def _stay(stack: Stack, out: Console) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo DEMO_ARGS=...", description=__doc__)
     parser.add_argument("--orders", type=int, default=200, help="how many orders get into trouble (200)")
-    parser.add_argument("--seconds", type=float, default=18.0, help="within which time (18)")
+    parser.add_argument("--seconds", type=float, default=15.0, help="within which time (15)")
     parser.add_argument("--seed", type=int, default=2026, help="the same seed plays the same hour")
     parser.add_argument("--kill", choices=_KILLABLE, default="", help="kill -9 for this process meanwhile")
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
