@@ -108,8 +108,11 @@ class Hour:
         await asyncio.to_thread(self._until_known, known)
 
     def _until_known(self, customers: int) -> None:
+        give_up = time.monotonic() + _SETTLED_WITHIN_S
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             while connection.execute("SELECT count(*) FROM customers").fetchone() != (customers,):
+                if time.monotonic() > give_up:
+                    raise PartError(f"the vault does not know the {customers} customers: see connectors.log")
                 time.sleep(0.1)
 
     async def play(self) -> None:
@@ -259,6 +262,9 @@ def main() -> int:
             _stay(stack, out)
     except KeyboardInterrupt:
         return 130
+    except PartError as error:
+        out.print(str(error), markup=False)
+        return 1
     else:
         return code
     finally:
