@@ -109,6 +109,10 @@ mutants: setup ## break the heart on purpose, by hand and by mutmut (MUTATE='sta
 	@.venv/bin/mutmut run $(MUTATE)
 	@$(PY) -m tests.mutants.report
 
+.PHONY: metrics-table
+metrics-table: setup ## write docs/metrics.md from the declarations
+	@$(PY) -m tests.observability.table
+
 .PHONY: clean
 clean: ## remove everything that was built
 	@rm -rf .venv .saveline/bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants

@@ -10,6 +10,7 @@ from psycopg_pool import ConnectionPool
 from connectors.call_reports import NOT_TOLD, told_of
 from connectors.claim_states import ClaimState, Move, move
 from connectors.clock import Clock
+from connectors.metrics import RATE_WAIT_S
 from connectors.outbox import Connection, Outbox
 from connectors.rates import Rate, take
 from connectors.tracing import traced
@@ -68,6 +69,8 @@ class Claims:
 
     def __init__(self, pool: ConnectionPool[Connection], outbox: Outbox, clock: Clock, run: str) -> None:
         self.pool, self.outbox, self._clock, self._run = pool, outbox, clock, run
+        self._held_since_s: dict[Channel, float] = {}
+        """Since when a channel's rate holds ready commands back, as far as it is counted."""
 
     def file(self, records: Sequence[ChannelCommand | ChannelCancel], traces: Sequence[str] = ()) -> None:
         """Durable when it returns; repeats change nothing. `traces` are the records' own, in their order."""
@@ -126,6 +129,7 @@ class Claims:
             for customer in sorted({command.customer_ref for command, _ in commands}):
                 connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [customer])
             left = take(connection, channel, rate, len(commands), now) if rate and commands else len(commands)
+            self._held(channel, left < len(commands))
             for command, tries in commands:
                 match self._ruling(connection, command, judge, now):
                     case Suppress(reason="too_late"):
@@ -143,6 +147,13 @@ class Claims:
                         # It has to wait for a token, and keeps its place.
                         pass
         return claimed
+
+    def _held(self, channel: Channel, held: bool) -> None:
+        since_s, now_s = self._held_since_s.pop(channel, None), self._clock.monotonic()
+        if since_s is not None:
+            RATE_WAIT_S.add(channel, by=now_s - since_s)
+        if held:
+            self._held_since_s[channel] = now_s
 
     def _ruling(self, connection: Connection, command: ChannelCommand, judge: Judge, now: datetime) -> Ruling:
         return Suppress("too_late") if command.not_after_at <= now else judge(connection, command, now)

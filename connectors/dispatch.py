@@ -22,6 +22,7 @@ from connectors.channels.parcel import (
 from connectors.claim_states import ClaimState, Move
 from connectors.claims import Claim, Claims, Judge
 from connectors.clock import Clock
+from connectors.metrics import PROVIDER_S, SENDS
 from connectors.rates import Rate
 from connectors.unsettled import Unsettled
 from schemas.commands import ChannelCommand
@@ -36,6 +37,7 @@ _IDLE_S = 0.1
 _HOUSEKEEPING_S = 0.5
 _DATABASE_DOWN_S = 1.0
 _RECORD_FOR_S = 20.0
+_COUNTED_AS = {Accepted: "accepted", Refused: "refused", NotAccepted: "not_accepted", Unsure: "unsure"}
 
 Reach = Callable[..., None]
 
@@ -132,7 +134,10 @@ class Dispatcher:
         if not self._claims.may_leave(claim, sealed):
             return
         self._reach("after_claim_before_send", **about)
+        begun_s = self._clock.monotonic()
         outcome = lane.door.send(parcel)
+        PROVIDER_S.add(claim.command.channel, seconds=self._clock.monotonic() - begun_s)
+        SENDS.add(claim.command.channel, _COUNTED_AS[type(outcome)])
         self._reach("after_send_before_record", **about)
         self._record(claim, outcome)
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 import msgspec
 import psycopg
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from connectors.measuring import NONE
+from connectors.metrics import WAITING
 from connectors.outbox import Connection
 from schemas.words import Channel
 
@@ -64,20 +65,5 @@ class Pulse(Collector):
         return not look.problem and not any(ours)
 
     def collect(self) -> Iterable[Metric]:
-        waiting = GaugeMetricFamily(
-            "saveline_connectors_waiting",
-            "Rows that wait for this deployment's connectors, by what they are.",
-            labels=["what", "channel"],
-        )
-        for (what, channel), count in self._last.waiting.items():
-            waiting.add_metric([what, channel], count)
-        yield waiting
-
-
-def metrics_of(pulse: Pulse) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    registry.register(pulse)
-    return registry
+        rows = [(what, channel or NONE, count) for (what, channel), count in self._last.waiting.items()]
+        yield WAITING.sampled(rows)

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from importlib.metadata import version
@@ -21,9 +22,11 @@ from connectors.dispatch import nowhere
 from connectors.edge.tokens import Links
 from connectors.evidence.store import Store
 from connectors.intake import SOURCES, Intake
+from connectors.metrics import IN_CONNECTORS
 from connectors.oms.reference import ReferenceOms
 from connectors.outbox import Connection
 from connectors.rates import Rate
+from connectors.register.counts import RegisterCounts
 from connectors.register.migrate import upgrade
 from connectors.service import Archive, Service, Setup
 from connectors.unsettled import Patience
@@ -34,11 +37,12 @@ from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
 from streams import logs
-from streams.connector_pulse import Pulse, metrics_of
+from streams.connector_pulse import Pulse
 from streams.connector_settings import ConnectorSettings
 from streams.failpoints import Failpoints
 from streams.group_app import EXIT_STOPPED, Handler, build
 from streams.intake import Admission, producer
+from streams.metrics import exposed
 from streams.outbound import Outbound
 from streams.sender import Sender
 from streams.surface import Surface
@@ -114,7 +118,10 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     ended = threading.Event()
     thread = threading.Thread(target=_guarded, args=(service.run, ended), name="service")
     pulse = Pulse(pool, thread)
-    surface = Surface(pulse, metrics_of(pulse), version("saveline"), failpoints)
+    modes = Counter(str(policy.mode) for policy in policies.by_key.values())
+    looks = [RegisterCounts(pool, clock, modes)] if "register" in parts else []
+    registry_of_metrics = exposed(pulse, *looks, *(one.metric for one in IN_CONNECTORS))
+    surface = Surface(pulse, registry_of_metrics, version("saveline"), failpoints)
 
     async def serve() -> None:
         await surface.start(settings.http_host, settings.http_port)
@@ -122,6 +129,8 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     app.task(serve)
     thread.start()
     threading.Thread(target=pulse.run, args=(ended,), name="pulse", daemon=True).start()
+    for look in looks:
+        threading.Thread(target=look.run, args=(ended,), name="counts", daemon=True).start()
     try:
         faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
     finally:

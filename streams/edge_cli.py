@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Annotated, Literal
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import AfterValidator, PositiveFloat, SecretBytes, SecretStr
 from pydantic_settings import NoDecode
@@ -22,6 +22,7 @@ from connectors.edge.app import Edge
 from connectors.edge.doors import SignedDoor
 from connectors.edge.driver import DriverDoor
 from connectors.edge.facts import KafkaFacts
+from connectors.edge.measured import MeasuredRequests
 from connectors.edge.relay import RelaySockets
 from connectors.edge.signed import Signed
 from connectors.edge.staff import StaffDoor
@@ -31,6 +32,7 @@ from connectors.edge.turns import Exchange, Manner
 from connectors.edge.twilio import TwilioHooks
 from connectors.edge.verdicts import Verdicts
 from connectors.edge.voice import VoiceHooks
+from connectors.metrics import IN_EDGE
 from connectors.notes import Notes
 from connectors.outbox import Connection, Outbox
 from connectors.second_opinion import SecondOpinion
@@ -47,6 +49,7 @@ from state import shelf
 from streams import logs
 from streams.connector_settings import key_of_32_bytes, several_secrets
 from streams.environment import Faulty, FromEnvironment, read
+from streams.metrics import exposed
 
 _READY_S = 1.0
 _Secrets = Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
@@ -163,6 +166,7 @@ def application(settings: EdgeSettings) -> Starlette:
     texts = Texts(pool, outbox, clock, vault, zone_of)
     hooks = TwilioHooks(claims, texts, signed, calls.hung_up)
     pages.add_middleware(TracedRequests)
+    pages.add_middleware(MeasuredRequests, clock=clock)
     if second is not None:
         pages.router.lifespan_context = _asking(second)
     tools: list[Route] = []
@@ -199,8 +203,10 @@ def _platform(pool: ConnectionPool[Connection]) -> list[Route]:
             return JSONResponse({"ok": False, "reasons": [f"postgres: {type(error).__name__}"]}, 503)
         return JSONResponse({"ok": True, "reasons": []})
 
+    told = exposed(*(one.metric for one in IN_EDGE))
+
     def metrics(_request: Request) -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(told), media_type=CONTENT_TYPE_LATEST)
 
     def told_version(_request: Request) -> Response:
         return JSONResponse({"version": version("saveline")})

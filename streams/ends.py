@@ -29,16 +29,16 @@ class Ends:
         # Made by the first question: an app that is only looked at connects nowhere.
         return Consumer(self._properties)
 
-    def bounds(self, partition: int) -> tuple[int, int]:
+    def bounds(self, partition: int, timeout_s: float = 10.0) -> tuple[int, int]:
         """(first offset there is, offset that comes next). Raises `Unreachable`."""
         place = TopicPartition(self._topic, partition)
         try:
-            found = self._consumer.get_watermark_offsets(place, timeout=10)
+            found = self._consumer.get_watermark_offsets(place, timeout=timeout_s)
         except KafkaException:
             # What this client knows of the topic may be old or nothing: a leader that moved, a first question.
             try:
-                self._consumer.list_topics(self._topic, timeout=10)
-                found = self._consumer.get_watermark_offsets(place, timeout=10)
+                self._consumer.list_topics(self._topic, timeout=timeout_s)
+                found = self._consumer.get_watermark_offsets(place, timeout=timeout_s)
             except KafkaException as error:
                 raise Unreachable(str(error)) from error
         if found is None:

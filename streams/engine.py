@@ -13,9 +13,10 @@ from streams.core import Core
 from streams.ends import Ends
 from streams.failpoints import Failpoints
 from streams.lanes import Lanes
-from streams.ledger import Ledger, Tally
+from streams.ledger import Ledger
 from streams.outcomes import LedgerFailure
 from streams.settings import WorkerSettings
+from streams.tally import Tally
 
 log = logging.getLogger(__name__)
 

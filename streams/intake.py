@@ -8,6 +8,7 @@ import stamina
 from confluent_kafka import KafkaException, Producer
 
 from connectors.intake import Admitted, Intake
+from connectors.metrics import TAKEN_IN
 from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.errors import Malformed
@@ -52,8 +53,10 @@ class Admission:
                 admitted = self._intake.admit(Topic(topic), record.value)
             except Malformed as malformed:
                 rejected = of_record(record, Origin(topic, partition), malformed.reasons, self._version)
+                TAKEN_IN.add(topic, "quarantined")
                 self._produce(self._quarantine, rejected.key, rejected.value, rejected.headers, delivered)
             else:
+                TAKEN_IN.add(topic, "taken")
                 self._publish(admitted, record, delivered)
         if self._producer.flush(FLUSH_S) or failures:
             raise Undelivered(failures[0] if failures else f"not acknowledged within {FLUSH_S} s")

@@ -10,8 +10,9 @@ from typing import Any
 from connectors.clock import Clock
 from streams.core import Batch
 from streams.ends import Ends
-from streams.ledger import Ledger, Tally
+from streams.ledger import Ledger
 from streams.outcomes import ClockApart, Fenced, SourceTruncated, Unreachable
+from streams.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ Done = Callable[[], object]
 LOOK_AGAIN_S = 0.005
 """When a deadline is due but records are still on their way to us."""
 LOOK_AT_MOST_S = 1.0
+_LAG_WAIT_S = 1.0
 
 
 class Lane:
@@ -83,6 +85,11 @@ class Lane:
     def at_end(self) -> bool:
         """Ask the broker whether everything in the source is processed; for tests."""
         return max(self.ledger.progress.offset + 1, self.reached) >= self._ends.bounds(self.partition)[1]
+
+    def lag(self) -> int:
+        """How many records of the source are not processed; asks the broker, and not for long."""
+        _, end = self._ends.bounds(self.partition, timeout_s=_LAG_WAIT_S)
+        return max(0, end - max(self.ledger.progress.offset + 1, self.reached))
 
     @property
     def overdue_ms(self) -> int:

@@ -4,8 +4,6 @@ import threading
 from collections.abc import Iterator
 from typing import Generic
 
-import msgspec
-
 from connectors.clock import Clock
 from state.rocks import BlockCache, Store, StoreCorrupt, wipe
 from streams.core import Batch, Core, E, R, S
@@ -28,26 +26,9 @@ from streams.outcomes import ClockApart, Gap, Unreachable, Unsettled
 from streams.restore import APPLIED, IDENTITY, applied, applied_note, restore
 from streams.settings import LedgerSettings
 from streams.step import Step
+from streams.tally import Tally
 from streams.traces import Traces
 from streams.transactions import Transactions
-
-
-class Tally(msgspec.Struct):
-    """What the ledger did since it was made; counts unless the name says otherwise."""
-
-    events: int = 0
-    transactions: int = 0
-    outputs: int = 0
-    states: int = 0
-    fired: int = 0
-    stale: int = 0
-    quarantined: int = 0
-    stuck: int = 0
-    reopened: int = 0
-    wiped: int = 0
-    restored: int = 0
-    restore_s: float = 0.0
-    clock_apart_ms: int = 0
 
 
 class Ledger(Generic[S, E, R]):
@@ -228,12 +209,14 @@ class Ledger(Generic[S, E, R]):
             after = Progress(records[-1].offset if records else progress.offset, step.now_ms)
             self._commit(step, after, taken)
             self.tally.events += len(records)
+            self.tally.batch.add(len(records))
         elif taken:
             self._reindex(step, taken)
         self._poisoned_in_a_row = step.poisoned_in_a_row
 
     def _commit(self, step: Step[S, E, R], after: Progress, taken: list[bytes]) -> None:
         settings, transactions, tally = self.settings, self._transactions, self.tally
+        began_s = self._clock.monotonic()
         transactions.begin()
         transactions.send_outputs(step.outputs)
         for rejected in step.rejected:
@@ -262,6 +245,7 @@ class Ledger(Generic[S, E, R]):
         written = transactions.send_last(settings.changelog, PROGRESS, sealed)
         transactions.reach("before_commit")
         transactions.commit(written)
+        tally.transaction_s.add(self._clock.monotonic() - began_s)
         transactions.reach("after_commit")
         # L1: from here on the transaction is known to be committed, and only now the disk follows (L2).
         self._apply(step, taken, sealed, written.offset, written.appended_ms)
@@ -270,6 +254,9 @@ class Ledger(Generic[S, E, R]):
         tally.outputs += len(step.outputs)
         tally.states += len(states)
         tally.fired += len(step.fired)
+        committed_ms = self.clock_ms() if step.fired else 0
+        for fired in step.fired:
+            tally.lateness_s.add(max(0, committed_ms - fired.due_ms) / 1000)
         tally.stale += step.stale
         tally.quarantined += len(step.rejected)
         tally.stuck += len(step.stuck)

@@ -1,71 +1,63 @@
-"""Every metric of the engine, with what it is for; filled from the ledgers' tallies when it is scraped."""
+"""The engine's metrics, filled from the ledgers' tallies when they are scraped, and the registries of our processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from connectors import metrics
+from connectors.measuring import Family, Spread
 from streams.lanes import Lanes
-
-_COUNTERS = {
-    # name: (field of `Tally`, what a person reads in the alert or the dashboard)
-    "saveline_engine_events": ("events", "Source records processed, those in quarantine included."),
-    "saveline_engine_transactions": ("transactions", "Transactions committed and applied."),
-    "saveline_engine_outputs": ("outputs", "Records published in those transactions."),
-    "saveline_engine_states": ("states", "Conversations written to the changelog."),
-    "saveline_engine_deadlines_fired": ("fired", "Deadlines that took effect."),
-    "saveline_engine_deadlines_stale": ("stale", "Index entries of deadlines that had been moved."),
-    "saveline_engine_quarantined": ("quarantined", "Records and deadlines that went to quarantine."),
-    "saveline_engine_stuck": ("stuck", "Conversations handed to people because `decide` failed on them."),
-    "saveline_engine_reopened": ("reopened", "Transactions thrown away and repeated after taking over anew."),
-    "saveline_engine_wiped": ("wiped", "Databases thrown away and restored from the changelog."),
-    "saveline_engine_restored_records": ("restored", "Changelog records read while restoring."),
-}
-_GAUGES = {
-    "saveline_engine_restore_seconds": (
-        "restore_s",
-        1.0,
-        "How long the partition's latest restore took.",
-    ),
-    "saveline_engine_clock_apart_seconds": (
-        "clock_apart_ms",
-        1_000.0,
-        "This machine's clock less the broker's, as of the latest check.",
-    ),
-}
+from streams.outcomes import Unreachable
 
 
 class EngineCollector(Collector):
-    """One sample a partition that this process has owned."""
+    """One sample a partition that this process has owned; asks the broker for the lag, so not on the event loop."""
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
 
     def collect(self) -> Iterator[Metric]:
-        tallies = list(self._lanes.tallies.items())
-        for name, (field, text) in _COUNTERS.items():
-            counter = CounterMetricFamily(name, text, labels=["partition"])
-            for partition, tally in tallies:
-                counter.add_metric([str(partition)], getattr(tally, field))
-            yield counter
-        for name, (field, unit, text) in _GAUGES.items():
-            gauge = GaugeMetricFamily(name, text, labels=["partition"])
-            for partition, tally in tallies:
-                gauge.add_metric([str(partition)], getattr(tally, field) / unit)
-            yield gauge
-        owned = GaugeMetricFamily("saveline_engine_partitions_owned", "Partitions this process works on.")
-        owned.add_metric([], len(self._lanes.lanes))
-        yield owned
-        given_up = GaugeMetricFamily(
-            "saveline_engine_partitions_given_up", "Partitions lost to another owner and not yet reassigned."
-        )
-        given_up.add_metric([], len(self._lanes.given_up))
-        yield given_up
-        lag = GaugeMetricFamily(
-            "saveline_engine_deadline_lag_seconds",
-            "How long the earliest waiting deadline has been due; the alert for a partition that stands.",
-            labels=["partition"],
-        )
+        tallies, lanes = list(self._lanes.tallies.items()), list(self._lanes.lanes.items())
+        for field, family in metrics.ENGINE_TALLIES.items():
+            yield family.sampled((partition, getattr(tally, field)) for partition, tally in tallies)
+        yield metrics.RESTORE_S.sampled((partition, tally.restore_s) for partition, tally in tallies)
+        yield metrics.CLOCK_APART_S.sampled((at, tally.clock_apart_ms / 1_000) for at, tally in tallies)
+        yield metrics.DEADLINE_LAG_S.sampled((at, max(0, lane.overdue_ms) / 1_000) for at, lane in lanes)
+        yield metrics.LAG.sampled(self._lags())
+        yield metrics.OWNED.sampled([(len(lanes),)])
+        yield metrics.GIVEN_UP.sampled([(len(self._lanes.given_up),)])
+        told = [tally for _, tally in tallies]
+        yield _together(metrics.LATENESS_S, (tally.lateness_s for tally in told))
+        yield _together(metrics.BATCH, (tally.batch for tally in told))
+        yield _together(metrics.TRANSACTION_S, (tally.transaction_s for tally in told))
+
+    def _lags(self) -> list[tuple[int, int]]:
+        lags = []
         for partition, lane in list(self._lanes.lanes.items()):
-            lag.add_metric([str(partition)], max(0.0, lane.overdue_ms / 1_000))
-        yield lag
+            try:
+                lags.append((partition, lane.lag()))
+            except Unreachable:
+                # The others would wait as long, and whoever scrapes does not: no answer is no sample.
+                break
+        return lags
+
+
+def _together(family: Family, spreads: Iterable[Spread]) -> Metric:
+    total = Spread(family)
+    for spread in spreads:
+        total.counts = [mine + more for mine, more in zip(total.counts, spread.counts, strict=True)]
+        total.total += spread.total
+    return family.spread([([], total)])
+
+
+def exposed(*collectors: Collector) -> CollectorRegistry:
+    """These, and what every process tells about itself."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    for collector in collectors:
+        registry.register(collector)
+    return registry

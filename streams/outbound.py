@@ -8,6 +8,7 @@ import stamina
 from psycopg_pool import ConnectionPool
 
 from connectors.claims import Claims
+from connectors.metrics import TAKEN_IN
 from connectors.outbox import Connection
 from connectors.register.projection import Placed, project
 from connectors.tracing import sound
@@ -80,4 +81,6 @@ class Outbound:
                 rejected.append(of_record(record, origin, malformed.reasons, self._version))
         if rejected:
             self._quarantine(rejected)
+        TAKEN_IN.add(topic, "quarantined", by=len(rejected))
+        TAKEN_IN.add(topic, "taken", by=len(found))
         return found

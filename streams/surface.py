@@ -1,5 +1,6 @@
 """What a platform asks every process over HTTP: alive, ready, metrics, version; and tests, failpoints."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -59,9 +60,9 @@ class Surface:
             await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        # Some of it is asked of the broker: nothing blocking runs on the event loop.
+        body = await asyncio.to_thread(generate_latest, self._registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _tell_version(self, _: web.Request) -> web.Response:
         return web.json_response({"version": self._version})

@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import Any
 
 import faust
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from connectors.clock import Clock, SystemClock
 from streams import logs, seam, store
@@ -15,7 +14,7 @@ from streams.core import Core
 from streams.delivery import PassedThrough
 from streams.engine import LedgerEngine
 from streams.failpoints import Failpoints
-from streams.metrics import EngineCollector
+from streams.metrics import EngineCollector, exposed
 from streams.settings import WorkerSettings
 from streams.surface import Surface
 
@@ -49,7 +48,9 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
     )
     failpoints = Failpoints() if settings.test_switch else None
     engine = app.engine = LedgerEngine(core, settings, clock, failpoints)
-    surface = Surface(engine, _registry(engine), f"{version('saveline')}+{core.version}", failpoints)
+    surface = Surface(
+        engine, exposed(EngineCollector(engine.lanes)), f"{version('saveline')}+{core.version}", failpoints
+    )
 
     app.Table("cases", partitions=settings.partitions, key_type=bytes, value_type=bytes)
 
@@ -96,12 +97,3 @@ def _spare_the_collector() -> None:
 
 def _member(settings: WorkerSettings) -> str | None:
     return None if settings.ordinal is None else f"{settings.app}-{settings.ordinal}"
-
-
-def _registry(engine: LedgerEngine) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    registry.register(EngineCollector(engine.lanes))
-    return registry

@@ -8,7 +8,8 @@ from psycopg_pool import PoolTimeout
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from connectors.edge.turns import TROUBLES, TURN_SECONDS, TURNS, Exchange
+from connectors.edge.turns import Exchange
+from connectors.metrics import TROUBLES, TURN_S, TURNS
 from connectors.voice import relay
 from connectors.voice.calls import Answer
 from state.dialogue.events import Answered, AnyHeard, Interruption, Keys, Silence
@@ -40,11 +41,11 @@ class RelaySockets:
         except (psycopg.OperationalError, PoolTimeout) as error:
             # The call goes on with webhooks, which can ask for a moment.
             log.warning("turn_waits", error=type(error).__name__)
-            TROUBLES.labels("database").inc()
+            TROUBLES.add("database")
             await socket.close(_FAULT)
         except Exception:
             log.exception("turn_failed")
-            TROUBLES.labels("fault").inc()
+            TROUBLES.add("fault")
             await socket.close(_FAULT)
 
 
@@ -92,7 +93,7 @@ class _Talk:
                         return relay.read(message.get("text") or message.get("bytes") or b"")
                     except relay.MalformedFrame as fault:
                         log.warning("malformed_frame", call_id=self._call_id, fault=type(fault).__name__)
-                        TROUBLES.labels("frame").inc()
+                        TROUBLES.add("frame")
         except TimeoutError:
             return None
 
@@ -106,8 +107,8 @@ class _Talk:
         if isinstance(heard, Interruption) and answer.turn == last.turn:
             # It counts for what comes next, and is answered with nothing.
             return False
-        TURNS.labels("relay").inc()
-        TURN_SECONDS.labels("relay").observe(exchange.clock.monotonic() - begun)
+        TURNS.add("relay")
+        TURN_S.add("relay", seconds=exchange.clock.monotonic() - begun)
         return await self._speaks(await exchange.truth(answer))
 
     async def _speaks(self, answer: Answer) -> bool:

@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 import msgspec
-from prometheus_client import Counter, Histogram
 
 from connectors.clock import Clock
 from connectors.edge.signed import Signed
+from connectors.metrics import OPINIONS
 from connectors.second_opinion import NoProposal, SecondOpinion
 from connectors.voice.calls import Answer, Calls
 from connectors.voice.gather import FASTEST_MS_PER_CHAR
@@ -19,20 +19,6 @@ from state.dialogue.hear import second_wanted
 # For so long a caller is kept waiting for `decide`'s word on their answer.
 _WORD_WAIT_S = 1.5
 _WORD_POLL_S = 0.05
-
-TURNS = Counter("saveline_call_turns_total", "Turns of calls answered, by transport.", ["transport"])
-TURN_SECONDS = Histogram(
-    "saveline_call_turn_seconds",
-    "From a caller's words to ours.",
-    ["transport"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
-)
-TROUBLES = Counter(
-    "saveline_call_troubles_total", "Turns that could not be taken, by what was wrong.", ["why"]
-)
-OPINIONS = Counter(
-    "saveline_second_opinions_total", "Second understandings asked for, by what came of it.", ["what"]
-)
 
 
 class Manner(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +63,9 @@ class Exchange:
             return heard
         found = await self.second.propose(heard.text, offers, session.locale)
         if isinstance(found, NoProposal):
-            OPINIONS.labels("none").inc()
+            OPINIONS.add("none")
             return heard
-        OPINIONS.labels("proposed").inc()
+        OPINIONS.add("proposed")
         return msgspec.structs.replace(heard, second=found)
 
     async def truth(self, answer: Answer) -> Answer:

@@ -15,7 +15,8 @@ from starlette.routing import Route
 from connectors.channels.twilio_door import in_path
 from connectors.claims import Claims, DoubleSendError
 from connectors.edge.signed import Form
-from connectors.edge.turns import TROUBLES, TURN_SECONDS, TURNS, Exchange
+from connectors.edge.turns import Exchange
+from connectors.metrics import TROUBLES, TURN_S, TURNS
 from connectors.voice import gather
 from connectors.voice.calls import Answer
 from connectors.voice.outcomes import ANSWERED_SEQUENCE
@@ -71,14 +72,14 @@ class VoiceHooks:
                 answer = await handle(request, form)
             except (psycopg.OperationalError, PoolTimeout) as error:
                 log.warning("turn_waits", error=type(error).__name__)
-                TROUBLES.labels("database").inc()
+                TROUBLES.add("database")
                 return self._moment(request, form)
             except Exception:
                 log.exception("turn_failed")
-                TROUBLES.labels("fault").inc()
+                TROUBLES.add("fault")
                 return self._xml("", self._calls.goodbye())
-            TURNS.labels("gather").inc()
-            TURN_SECONDS.labels("gather").observe(self._clock.monotonic() - begun)
+            TURNS.add("gather")
+            TURN_S.add("gather", seconds=self._clock.monotonic() - begun)
             return answer
 
         return self._signed.checked(guarded)

@@ -12,29 +12,33 @@ from connectors.register.figures import Figure, Part, difference, quantile, shar
 from schemas.words import LINE_KINDS
 
 Row = dict[str, Any]
-_BY_PEOPLE = {"customer", "delegate"}
-_REPLACED = {"substituted", "alternative"}
+BY_PEOPLE = {"customer", "delegate"}
+REPLACED = {"substituted", "alternative"}
 # The order goes on: something is delivered that would not have been.
-_KEPT = {*_REPLACED, "redeliver", "instructions", "pickup"}
-_ANOTHER_ATTEMPT = {"redeliver", "pickup", "returned", "cancel_order", "refunded"}
+KEPT = {*REPLACED, "redeliver", "instructions", "pickup"}
+ANOTHER_ATTEMPT = {"redeliver", "pickup", "returned", "cancel_order", "refunded"}
 # Where answers come from: push and e-mail lead to the page, which cannot tell by which it was reached.
 _ANSWERED_ON = ("sms", "page", "app", "voice")
 _WRITTEN_WITHIN = timedelta(seconds=60)
 _NO_OUTCOMES = "order.outcomes.v1 has told nothing yet"
 _NO_HOLDOUT = "no holdout: what would have happened without us is not known"
 
-_CASES = """
-    SELECT r.*, r.evidence IS NOT NULL AS kept, d.done_at FROM register_cases r LEFT JOIN (
-        SELECT t.case_id, min(t.changed_at) AS done_at FROM case_timeline t JOIN register_cases c USING (case_id)
-        WHERE (t.change #>> '{decision,version}')::int = c.version AND (t.change ->> 'state' = 'done'
-            OR (t.change ->> 'state' = 'closed' AND t.change ->> 'close_reason' IN ('done', 'picked', 'holdout')
-                AND t.change ->> 'written_at' IS NOT NULL AND t.change ->> 'triggered_at' IS NOT NULL
-                AND t.change -> 'evidence' ->> 'key' IS NOT NULL))
-        GROUP BY t.case_id) d USING (case_id)
+# When the four parts of each case's last decision were there.
+DONE_AT = """
+    SELECT t.case_id, min(t.changed_at) AS done_at FROM case_timeline t JOIN register_cases c USING (case_id)
+    WHERE (t.change #>> '{decision,version}')::int = c.version AND (t.change ->> 'state' = 'done'
+        OR (t.change ->> 'state' = 'closed' AND t.change ->> 'close_reason' IN ('done', 'picked', 'holdout')
+            AND t.change ->> 'written_at' IS NOT NULL AND t.change ->> 'triggered_at' IS NOT NULL
+            AND t.change -> 'evidence' ->> 'key' IS NOT NULL))
+    GROUP BY t.case_id
+"""
+_CASES = f"""
+    SELECT r.*, r.evidence IS NOT NULL AS kept, d.done_at FROM register_cases r
+    LEFT JOIN ({DONE_AT}) d USING (case_id)
     WHERE (%(since)s::date IS NULL OR r.opened_at >= %(since)s::date)
         AND (%(until)s::date IS NULL OR r.opened_at < %(until)s::date + 1)
     ORDER BY r.opened_at, r.case_id
-"""
+"""  # noqa: S608 - our own words
 _CLAIMS = """
     SELECT channel, purpose, conversation_id, command FROM claims
     WHERE state = 'sent' AND purpose IN ('ask', 'update', 'call', 'link', 'satisfaction') AND command IS NOT NULL
@@ -180,11 +184,11 @@ def _delivered(row: Row, outcomes: dict[str, list[Row]]) -> float:
 
 
 def _same_attempt(row: Row, outcomes: dict[str, list[Row]]) -> float:
-    return _delivered(row, outcomes) * (row["resolution"] not in _ANOTHER_ATTEMPT)
+    return _delivered(row, outcomes) * (row["resolution"] not in ANOTHER_ATTEMPT)
 
 
 def _saved_units(row: Row) -> float:
-    saved = row["outcome"] == "delivered" and row["actor"] in _BY_PEOPLE and row["resolution"] in _REPLACED
+    saved = row["outcome"] == "delivered" and row["actor"] in BY_PEOPLE and row["resolution"] in REPLACED
     return float(row["units_replaced"] if saved else 0)
 
 
@@ -204,7 +208,7 @@ def _money(rows: list[Row]) -> list[Figure]:
     for currency in sorted({row["currency"] for row in rows if row["currency"]}):
         mine = [row for row in rows if row["currency"] == currency]
         parts = _parts(
-            mine, lambda r: r["value_minor"] * (r["resolution"] in _KEPT), lambda r: r["value_minor"]
+            mine, lambda r: r["value_minor"] * (r["resolution"] in KEPT), lambda r: r["value_minor"]
         )
         says = f"{currency}, minor units: value of what was kept / value in trouble"
         figures.append(share(f"value_handled_{currency.lower()}", says, parts))
@@ -213,7 +217,7 @@ def _money(rows: list[Row]) -> list[Figure]:
 
 def _asking(rows: list[Row]) -> list[Figure]:
     presented = [row for row in rows if row["presented"]]
-    approved = lambda row: row["actor"] in _BY_PEOPLE and row["resolution"] in _KEPT  # noqa: E731
+    approved = lambda row: row["actor"] in BY_PEOPLE and row["resolution"] in KEPT  # noqa: E731
     times, censored = [], 0
     for row in rows:
         answered = row["decided_at"] is not None and row["actor"] != "default"
@@ -282,7 +286,7 @@ def _by_channel(rows: list[Row], claims: list[Row]) -> list[Figure]:
         mine = [row for row in rows if row["case_id"] in there]
         parts = _parts(
             mine,
-            lambda r, c=channel: r["channel"] == c and r["actor"] in _BY_PEOPLE and r["resolution"] in _KEPT,  # type: ignore[misc]
+            lambda r, c=channel: r["channel"] == c and r["actor"] in BY_PEOPLE and r["resolution"] in KEPT,  # type: ignore[misc]
             _one,
         )
         figures.append(

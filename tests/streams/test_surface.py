@@ -10,9 +10,9 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 
 from streams.failpoints import Failpoint, Failpoints
-from streams.ledger import Tally
 from streams.metrics import EngineCollector
 from streams.surface import Surface
+from streams.tally import Tally
 
 
 class Health:
