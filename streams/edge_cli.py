@@ -164,7 +164,8 @@ def application(settings: EdgeSettings) -> Starlette:
         second,
     )
     texts = Texts(pool, outbox, clock, vault, zone_of)
-    hooks = TwilioHooks(claims, texts, signed, calls.hung_up)
+    voice = VoiceHooks(exchange, claims)
+    hooks = TwilioHooks(claims, texts, signed, calls.hung_up, voice.stopped)
     pages.add_middleware(TracedRequests)
     pages.add_middleware(MeasuredRequests, clock=clock)
     if second is not None:
@@ -177,7 +178,7 @@ def application(settings: EdgeSettings) -> Starlette:
     if settings.driver_secrets is not None:
         door = SignedDoor(_split(settings.driver_secrets), settings.public_url, clock)
         tools += DriverDoor(door, notes).routes()
-    talk: list[BaseRoute] = [*VoiceHooks(exchange, claims).routes(), *RelaySockets(exchange).routes()]
+    talk: list[BaseRoute] = [*voice.routes(), *RelaySockets(exchange).routes()]
     pages.router.routes.extend([*tools, *hooks.routes(), *talk, *_platform(pool)])
     return pages
 

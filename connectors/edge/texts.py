@@ -10,6 +10,7 @@ from connectors.clock import Clock
 from connectors.edge.choices import Choice, Choices, choices
 from connectors.outbox import Connection, Outbox
 from connectors.vault import Vault
+from connectors.voice import standing
 from schemas.catalogue import Topic
 from schemas.commands import ChannelCommand, OfferedOption
 from schemas.events import Answer, CustomerConsent, ResponseReceived
@@ -36,6 +37,13 @@ class Received(msgspec.Struct, frozen=True):
     keyword: str = ""
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """`known` is False if nobody was ever contacted at this number; `stopped` are the calls that the text ends."""
+
+    known: bool
+    stopped: tuple[tuple[str, str], ...] = ()
+
+
 class Texts:
     """`take` is durable when it returns; the same text twice is one fact."""
 
@@ -50,8 +58,8 @@ class Texts:
         self._pool, self._outbox, self._clock, self._vault = pool, outbox, clock, vault
         self._zone_of = zone_of
 
-    def take(self, text: Received) -> bool:
-        """False if nobody was ever contacted at this number; an opt-out is kept even then."""
+    def take(self, text: Received) -> Taken:
+        """An opt-out is kept even if nobody was ever contacted at this number."""
         hashed, now = self._vault.address_hash(text.sender), self._clock.now()
         with self._pool.connection() as connection:
             command = _last_contact(connection, hashed)
@@ -70,12 +78,13 @@ class Texts:
         with self._pool.connection() as connection:
             if changed is not None:
                 _number_consents(connection, hashed, now, opted_out=changed)
+            stopped = standing.live_calls(connection, hashed) if changed else []
         if command is None:
-            return False
+            return Taken(known=False)
         if changed is not None:
             self._consent(command.customer_ref, now, opted_out=changed)
         self._tell(text, command, meant, found, changed)
-        return True
+        return Taken(known=True, stopped=tuple(stopped))
 
     def _consent(self, customer_ref: str, now: datetime, *, opted_out: bool) -> None:
         consent = CustomerConsent(

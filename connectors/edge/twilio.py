@@ -27,7 +27,10 @@ _EMPTY = Response('<?xml version="1.0" encoding="UTF-8"?><Response/>', media_typ
 
 
 class TwilioHooks:
-    """What becomes of messages and calls, and what customers text; `hung_up` ends the talk of a call."""
+    """What becomes of messages and calls, and what customers text.
+
+    `hung_up` ends the talk of a call; `stopped` breaks it off, given the account, the call and the provider's id of it.
+    """
 
     def __init__(
         self,
@@ -35,8 +38,10 @@ class TwilioHooks:
         texts: Texts,
         signed: Signed,
         hung_up: Callable[[str, str], None] = lambda _command_id, _sid: None,
+        stopped: Callable[[str, str, str], None] = lambda _account_sid, _call_id, _sid: None,
     ) -> None:
-        self._claims, self._texts, self._signed, self._hung_up = claims, texts, signed, hung_up
+        self._claims, self._texts, self._signed = claims, texts, signed
+        self._hung_up, self._stopped = hung_up, stopped
 
     def routes(self) -> list[Route]:
         return [
@@ -48,8 +53,11 @@ class TwilioHooks:
         if not (form.get("MessageSid") and form.get("From")):
             return Response(status_code=400)
         text = Received(form["MessageSid"], form["From"], form.get("Body", ""), form.get("OptOutType", ""))
-        if not await asyncio.to_thread(self._texts.take, text):
+        taken = await asyncio.to_thread(self._texts.take, text)
+        if not taken.known:
             log.info("text_from_unknown_number")
+        for call_id, sid in taken.stopped:
+            await asyncio.to_thread(self._stopped, form.get("AccountSid", ""), call_id, sid)
         return _EMPTY
 
     async def _status(self, request: Request, form: Form) -> Response:

@@ -160,11 +160,17 @@ class VoiceHooks:
         if answer is None and what.what in _MACHINES:
             return await self._unspoken_machine(call_id, sid, form)
         if answer is not None:
-            twiml = self._twiml(call_id, answer)
-            await asyncio.to_thread(
-                self._exchange.in_progress.redirect, form.get("AccountSid", ""), sid, twiml
-            )
+            await asyncio.to_thread(self._break_in, form.get("AccountSid", ""), call_id, sid, answer)
         return Response(status_code=204)
+
+    def stopped(self, account_sid: str, call_id: str, sid: str) -> None:
+        """They said stop by text while we talk: the call says goodbye now, or at its next turn at the latest."""
+        answer = self._calls.stopped(call_id, sid)
+        if answer is not None:
+            self._break_in(account_sid, call_id, sid, answer)
+
+    def _break_in(self, account_sid: str, call_id: str, sid: str, answer: Answer) -> None:
+        self._exchange.in_progress.redirect(account_sid, sid, self._twiml(call_id, answer))
 
     async def _unspoken_machine(self, call_id: str, sid: str, form: Form) -> Response:
         """Only where we never said a word is the network's opinion all that there is."""

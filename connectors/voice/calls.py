@@ -36,6 +36,7 @@ from state.dialogue.events import (
     Say,
     SettledElsewhere,
     Silence,
+    StoppedElsewhere,
     Utterance,
 )
 from state.dialogue.script import ENGLISH
@@ -157,23 +158,27 @@ class Calls:
         if not self.knows(call_id):
             # It was quicker than the first words.
             self.answered(call_id, sid)
+        answer = self._broken_into(call_id, sid, what)
+        return answer if answer is not None and answer.say.ending else None
+
+    def stopped(self, call_id: str, sid: str) -> Answer | None:
+        """The last words to somebody who said stop on another channel; None if the call is over."""
+        return self._broken_into(call_id, sid, StoppedElsewhere())
+
+    def _broken_into(self, call_id: str, sid: str, heard: AnyHeard) -> Answer | None:
+        """What is heard between two turns; None if the call is over."""
         for _ in range(_TRIES):
             call = self._load(call_id)
             if call is None or call.provider_id != sid or call.session.stage is Stage.ENDED:
                 return None
-            answer = self._advanced(call, (what,))
+            answer = self._advanced(call, (heard,))
             if answer is not None:
-                return answer if answer.say.ending else None
+                return answer
         return None
 
     def hung_up(self, call_id: str, sid: str) -> None:
         """The line is dead: what was not confirmed is not decided."""
-        for _ in range(_TRIES):
-            call = self._load(call_id)
-            if call is None or call.provider_id != sid or call.session.stage is Stage.ENDED:
-                return
-            if self._advanced(call, (Hangup(),)) is not None:
-                return
+        self._broken_into(call_id, sid, Hangup())
 
     def goodbye(self) -> Answer:
         """The call is not, or no longer, needed: a word about who called, and nothing of any order."""

@@ -35,6 +35,7 @@ def _line(case: OfferedCase, deadline_at: datetime, now: datetime) -> Line:
     by_the_piece = goods and case.quantity_short > 1 and _goes_by_the_piece(case, options)
     quantity = case.quantity_short if by_the_piece else 1
     bundle = f"{case.quantity_short} " if goods and case.quantity_short > 1 and not by_the_piece else ""
+    refund_total = case.refund_total if goods else case.total
     names = [_name(option, whole=not by_the_piece) for option in options]
     return Line(
         case_id=case.case_id,
@@ -44,9 +45,9 @@ def _line(case: OfferedCase, deadline_at: datetime, now: datetime) -> Line:
         currency=currency,
         deadline_at=deadline_at,
         options=tuple([_option(option, name, quantity) for option, name in zip(options, names, strict=True)]),
-        # Only a line has a total without it; a whole delivery is refunded by the page or by a person.
-        refund_allowed=case.refund_allowed and goods and case.refund_total is not None,
-        refund_total_minor=case.refund_total.minor if case.refund_total else 0,
+        refund_allowed=case.refund_allowed and (not goods or case.refund_total is not None),
+        # A delivery that is cancelled changes no total of another line, and names none of its own.
+        refund_total_minor=refund_total.minor if refund_total else 0,
         kind="item" if goods else "delivery",
     )
 

@@ -12,11 +12,11 @@ from connectors.outbox import Connection
 from connectors.voice.lines import RESERVATION_MARGIN
 from schemas.commands import ChannelCommand
 from schemas.words import Actor, CaseState, CloseReason
-from state.dialogue.events import OptionGone, SettledElsewhere
+from state.dialogue.events import OptionGone, SettledElsewhere, StoppedElsewhere
 from state.dialogue.session import Session
 
 _ALIVE = ("claimed", "sent", "ambiguous")
-News = SettledElsewhere | OptionGone
+News = SettledElsewhere | OptionGone | StoppedElsewhere
 
 
 def objection(connection: Connection, command: ChannelCommand, hashed: str) -> str:
@@ -51,6 +51,8 @@ def is_open(choice: Choice | None) -> bool:
 
 def news(connection: Connection, session: Session, command: ChannelCommand, now: datetime) -> list[News]:
     """What the dialogue has to hear before anything that the caller answered."""
+    if not session.incoming and _stopped(connection, command):
+        return [StoppedElsewhere()]
     standing = cases_of(connection, command)
     heard: list[News] = []
     for at in session.open_lines:
@@ -66,6 +68,23 @@ def news(connection: Connection, session: Session, command: ChannelCommand, now:
         if (line.case_id, option.option_id) in barred and option.option_id not in session.withdrawn
     ]
     return heard
+
+
+def _stopped(connection: Connection, command: ChannelCommand) -> bool:
+    """Whoever calls us may talk although they said stop; whom we call said it since."""
+    row = connection.execute(
+        "SELECT address_hash FROM claims WHERE command_id = %s", [command.command_id]
+    ).fetchone()
+    return row is not None and opted_out(connection, command, row[0])
+
+
+def live_calls(connection: Connection, hashed: str) -> list[tuple[str, str]]:
+    """Calls to this number that are being spoken: their ids and the provider's."""
+    return connection.execute(
+        "SELECT call_id, s.provider_id FROM call_sessions s JOIN claims USING (command_id)"
+        " WHERE address_hash = %s AND ended_at IS NULL AND NOT incoming",
+        [hashed],
+    ).fetchall()
 
 
 def _why(connection: Connection, case_id: str) -> Literal["decided", "withdrawn", "expired"]:

@@ -21,11 +21,14 @@ def choice(turn: Turn, text: str, reading: Reading) -> None:
     """The answer to the options of a line. It never decides: it leads to a readback, or to a better question."""
     session = turn.session
     wished = wish(text, session.locale)
+    if wished == "fewer" and session.line.quantity == 1:
+        # "Just one of the brown": of one there are no fewer.
+        wished = None
     if goes_back(text, session.locale) and session.settled:
         go_back(turn)
     elif wished is not None and unseen_is_better(session, wished, reading):
         _fulfil(turn, wished, text)
-    elif reading.intent == "choose" and reading.option is not None:
+    elif reading.intent == "choose" and reading.option is not None and not _counts(session, text):
         turn.change(failures=0)
         read_back_key(turn, reading.option)
     elif reading.intent == "refund":
@@ -39,6 +42,11 @@ def choice(turn: Turn, text: str, reading: Reading) -> None:
         want_refund(turn)
     else:
         _narrow(turn, text, reading)
+
+
+def _counts(session: Session, text: str) -> bool:
+    """Whether a number in it is of pieces rather than a key: only where there are several to have fewer of."""
+    return session.line.quantity > 1 and quantity(text, session.locale) is not None
 
 
 def _accepted(turn: Turn) -> None:
@@ -230,7 +238,7 @@ def _fulfil(turn: Turn, wished: Wish, text: str) -> None:
     session = turn.session
     if wished == "fewer":
         pieces = quantity(text, session.locale)
-        if pieces is None or session.line.quantity == 1:
+        if pieces is None:
             misunderstood(turn)
             return
         _pieces(turn, pieces, Reading("unclear", 0.0, about=mentioned(text, offers(session), session.locale)))

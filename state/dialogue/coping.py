@@ -86,6 +86,10 @@ def hand_over(
 
 def opt_out(turn: Turn, said: str) -> None:
     turn.bring(OptedOut(said))
+    stopped(turn)
+
+
+def stopped(turn: Turn) -> None:
     turn.say("optout")
     turn.end(Cause.OPTED_OUT)
 

@@ -64,6 +64,10 @@ class OptionGone(Heard, frozen=True):
     option_id: str
 
 
+class StoppedElsewhere(Heard, frozen=True):
+    """The caller has said stop on another channel meanwhile."""
+
+
 class Outcome(msgspec.Struct, frozen=True, tag=True):
     """What a turn brings about: a fact before the words that follow it are spoken."""
 
@@ -161,5 +165,14 @@ class Say(msgspec.Struct, frozen=True):
 
 
 AnyHeard = (
-    Answered | Detected | Utterance | Keys | Silence | Interruption | Hangup | SettledElsewhere | OptionGone
+    Answered
+    | Detected
+    | Utterance
+    | Keys
+    | Silence
+    | Interruption
+    | Hangup
+    | SettledElsewhere
+    | OptionGone
+    | StoppedElsewhere
 )

@@ -15,6 +15,7 @@ from state.dialogue.events import (
     Say,
     SettledElsewhere,
     Silence,
+    StoppedElsewhere,
     Utterance,
 )
 from state.dialogue.moves import Cause
@@ -76,6 +77,8 @@ def _hear(turn: Turn, heard: AnyHeard) -> None:
             _interrupted(turn, spoken)
         case SettledElsewhere(case_id, why):
             _settled_elsewhere(turn, case_id, why)
+        case StoppedElsewhere():
+            coping.stopped(turn)
         case OptionGone(case_id, option_id):
             _option_gone(turn, case_id, option_id)
         case Utterance() | Keys() | Silence():

@@ -71,7 +71,9 @@ PROMPTS: Mapping[str, Prompt] = {
     "line_item": _prompt("{item} is not available. {options} Or 0 for a refund.", must="item options"),
     "line_item_no_refund": _prompt("{item} is not available. {options}", must="item options"),
     "line_refund_only": _prompt("{item} is not available, and I have nothing similar.", must="item"),
-    "line_delivery": _prompt("About {item}: {options}", must="item options"),
+    "line_delivery": _prompt("About {item}: {options} Or 0 to cancel it and not pay.", must="item options"),
+    "line_delivery_no_refund": _prompt("About {item}: {options}", must="item options"),
+    "line_delivery_refund_only": _prompt("About {item}: there is no other way to deliver it.", must="item"),
     "option": _prompt(
         "{n}: {name}, {size}, for {price}; new total {total}.", may="size note", must="n name price total"
     ),
@@ -104,13 +106,18 @@ PROMPTS: Mapping[str, Prompt] = {
     "readback_delivery": _prompt(
         "So for {item}: {name}. Say yes or press 1; say no or press 2.", must="item name"
     ),
-    "did_you_mean": _prompt("Did I get that right?"),
+    "readback_delivery_refund": _prompt(
+        "So, about {item}: it is cancelled, and you do not pay for it. Say yes or press 1; say no or press 2.",
+        must="item",
+    ),
     "none_then": _prompt("All right, none of these."),
     "noted": _prompt("Noted, thank you."),
     "closing": _prompt(
         "That is all. We pass it on now, and you get a confirmation by message. Goodbye.",
     ),
-    "no_refund": _prompt("I am sorry, a refund is not possible here."),
+    "no_refund": _prompt(
+        "I am sorry, {retailer} does not offer a refund for this one. Say 'person' and a colleague can look at it."
+    ),
     "which_one": _prompt("Which one would you like?"),
     "which_for": _prompt("{quantity} of which one?", must="quantity"),
     "too_many": _prompt("I can offer at most {quantity}.", must="quantity"),

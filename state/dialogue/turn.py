@@ -117,15 +117,15 @@ class Turn:
         picked = (self.session.available if shown is None else shown)[:OFFERED_MAX]
         self.change(shown=picked, heard_out=True, essential_chars=0)
         if not picked:
-            self.say("line_refund_only", item=line.item)
+            self.say(
+                "line_refund_only" if line.kind == "item" else "line_delivery_refund_only", item=line.item
+            )
             if line.refund_allowed:
                 self.read_back(REFUND)
             return
         self.bring(Presented(line.case_id, tuple(o.option_id for o in self.session.offered)))
         spoken = " ".join(self._option(n, at) for n, at in enumerate(picked, 1))
-        name = "line_delivery"
-        if line.kind == "item":
-            name = "line_item" if line.refund_allowed else "line_item_no_refund"
+        name = f"line_{line.kind}" if line.refund_allowed else f"line_{line.kind}_no_refund"
         self.say(name, item=line.item, options=spoken)
         self.say("one_option_hint" if len(picked) == 1 else "options_hint")
 
@@ -157,6 +157,9 @@ class Turn:
 
     def _say_readback(self, option: int) -> None:
         line, wanted = self.session.line, self.session.wanted
+        if option == REFUND and line.kind == "delivery":
+            self.say("readback_delivery_refund", item=line.item)
+            return
         if option == REFUND:
             total = self.money(self.session.total_with(REFUND), line.currency)
             self.say("readback_refund", quantity=_counted(line.quantity), item=line.item, total=total)

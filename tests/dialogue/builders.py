@@ -70,7 +70,7 @@ def doorstep(**fields):
         Option("d1", "redeliver Saturday morning", "", "", 0, (0,)),
         Option("d2", "leave in the porch", "", "", 0, (0,)),
     )
-    return a_line("x4", "today's delivery", options, kind="delivery", refund_allowed=False, **fields)
+    return a_line("x4", "today's delivery", options, kind="delivery", **({"refund_allowed": False} | fields))
 
 
 def a_call(*lines, **fields):

@@ -22,6 +22,7 @@ from state.dialogue.events import (
     RecordingRefused,
     SettledElsewhere,
     Silence,
+    StoppedElsewhere,
     Utterance,
 )
 from state.dialogue.hear import second_wanted
@@ -349,7 +350,50 @@ def test_unknown_allergens_are_never_called_safe():
 
 def test_a_delivery_has_no_refund_where_none_is_allowed():
     _, said, outcomes, _ = call(a_call(doorstep()), Answered(), "yes", "refund please")
-    assert "not possible" in said[-1]
+    assert "does not offer a refund" in said[-1]
+    assert committed(outcomes) == []
+
+
+def test_a_delivery_that_may_be_refunded_is_cancelled_by_a_yes_to_just_that():
+    session, said, outcomes, _ = call(
+        a_call(doorstep(refund_allowed=True)), Answered(), "yes", "i want my money back", "yes"
+    )
+    assert "0 to cancel it" in said[1]
+    assert "it is cancelled, and you do not pay" in said[2]
+    [decision] = committed(outcomes)
+    assert decision.option_id is None
+    assert session.stage is Stage.ENDED
+
+
+@pytest.mark.parametrize(
+    ("words", "pieces"),
+    [
+        ("just one please", 1),
+        ("only two please", 2),
+        ("make it two", 2),
+        ("i only need one thanks", 1),
+        ("could you make it two instead", 2),
+        ("just two packs of the kestrel please", 2),
+        ("one is enough", 1),
+    ],
+)
+def test_fewer_is_heard_in_many_words_and_read_back(words: str, pieces: int):
+    _, said, outcomes, _ = call(a_call(coffee(quantity=3)), Answered(), "yes", words, "yes")
+    assert f"So that is {pieces} Kestrel" in said[2]
+    assert committed(outcomes)[0].quantity == pieces
+
+
+@pytest.mark.parametrize("words", ["just one second", "just one moment please", "only one question"])
+def test_a_number_of_something_else_is_no_number_of_pieces(words: str):
+    session, _, outcomes, _ = call(a_call(coffee(quantity=3)), Answered(), "yes", words)
+    assert session.stage is Stage.CHOICE
+    assert committed(outcomes) == []
+
+
+def test_stop_on_another_channel_ends_the_call_and_its_open_readback():
+    session, said, outcomes, _ = call(a_call(), Answered(), "yes", "number one", StoppedElsewhere())
+    assert session.stage is Stage.ENDED
+    assert "will not call or text you" in said[-1]
     assert committed(outcomes) == []
 
 

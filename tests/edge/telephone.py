@@ -35,7 +35,8 @@ from schemas.codec import Codec
 from schemas.commands import CaseChanged, ChannelCancel, ChannelCommand
 from schemas.events import CustomerContact, ReceiptReceived, ResponseReceived
 from schemas.registry import LockedRegistry
-from schemas.words import Channel
+from schemas.words import Channel, Purpose
+from tests.builders import NOON
 from tests.connectors.builders import limits, parcel_of
 from tests.scenarios.world import SHELF, World
 from tests.streams.rig import until
@@ -47,6 +48,8 @@ CODEC = Codec(LockedRegistry())
 SAM, US = "+447700900123", "+441632960000"
 # So much faster are the people of these tests.
 PACE = 0.01
+# No shipped policy waits longer for an answer without a call.
+_WINDOWS_MAX = timedelta(minutes=30)
 YES = {"hears": "Am I speaking", "say": "yes speaking"}
 
 
@@ -133,14 +136,15 @@ class Telephone:
             self.second,
         )
         texts = Texts(self.pool, outbox, self.clock, self.vault, lambda _ref: "Europe/London")
-        hooks = TwilioHooks(self.claims, texts, signed, calls.hung_up)
+        voice = VoiceHooks(exchange, self.claims)
+        hooks = TwilioHooks(self.claims, texts, signed, calls.hung_up, voice.stopped)
 
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
             async with self.second or nullcontext():
                 yield
 
-        talk = [*VoiceHooks(exchange, self.claims).routes(), *RelaySockets(exchange).routes()]
+        talk = [*voice.routes(), *RelaySockets(exchange).routes()]
         return Starlette(routes=[*hooks.routes(), *talk], lifespan=lifespan)
 
     def _pump(self) -> None:
@@ -182,7 +186,8 @@ class Telephone:
                 self.world.exception(exception)
             self.world.fast_forward(seconds=20)
             self.world.messages_leave()
-            self.world.fast_forward(seconds=180)
+            while not self.world.sent(Channel.VOICE, Purpose.CALL) and self.world.now < NOON + _WINDOWS_MAX:
+                self.world.fast_forward(seconds=180)
             self.clock.move((self.world.now - self.clock.now()).total_seconds())
             self.carry()
             return self.world.expect_call()

@@ -10,6 +10,24 @@ def _any(*alternatives: str) -> re.Pattern[str]:
 
 
 _NUMBER = r"(\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+_SAME_NUMBER = _NUMBER.replace("(", "(?:", 1)
+_PIECES = r"(?: (?:packs?|packets?|pieces?|units?|lots?|loaf|loaves|bottles?|tins?|cans?|box|boxes|bags?|cartons?|jars?|tubs?|pots?|bunch|bunches))?"
+# Of what, and what nobody means by it; anything else behind a number makes it another number: "just one second".
+_SO_MANY = (
+    _NUMBER
+    + _PIECES
+    + r"(?: of .+| not "
+    + _SAME_NUMBER
+    + r")?(?: (?:please|thanks|thank you|ta|cheers|then|love|mate|instead|actually|today|for me|for now|if i can|will do|is fine))*$"
+)
+_PIECES_WANTED = (
+    r"(?:just|only|make (?:it|that)|(?:reduce|cut|change|drop|take) (?:it|that) (?:down )?to|down to) (?:the |a |need |want |take |have |get |like |about )*"
+    + _SO_MANY,
+    r"(?:ill (?:just |only )?(?:take|have)|give me|i(?:d)? (?:just |only )?(?:want|need|like)|(?:can|could) i (?:just |only )?(?:have|get|take)) (?:just |only )?(?:the )?"
+    + _SO_MANY,
+    _NUMBER + r" of (?:them|those|these|it|each)",
+    _NUMBER + _PIECES + r" (?:is|are|would be|will be|should be) (?:enough|plenty)",
+)
 
 CUES = Cues(
     wishes={
@@ -18,7 +36,7 @@ CUES = Cues(
         "dearer": _any(r"dearer", r"more expensive", r"better quality", r"premium", r"posher", r"nicer one"),
         "bigger": _any(r"bigger", r"larger", r"biggest", r"largest", r"big(?: one)?", r"large(?: one)?", r"too small", r"more in it"),
         "smaller": _any(r"smaller", r"smallest", r"littler", r"small one", r"too (?:big|large|much of it)", r"less in it"),
-        "fewer": _any(r"fewer", r"(?:just|only) (?:the )?" + _NUMBER + r"(?: of (?:them|those|it))?$", _NUMBER + r" of (?:them|those|it|each)", r"not (?:so|that|as) many", r"less of (?:them|those)"),
+        "fewer": _any(r"fewer", *_PIECES_WANTED, r"not (?:so|that|as) many", r"less of (?:them|those)"),
         "other_brand": _any(r"(?:other|another|different|better) (?:brand|make|one|kind|type)s?", r"own brand", r"any other brands?", r"(?:dont|do not) like (?:that|this|the) brand"),
         "more": _any(r"what else", r"anything else", r"(?:any|the) others?", r"other (?:options|choices|ones)", r"more (?:options|choices)", r"something else", r"what other", r"more"),
     },
@@ -42,7 +60,7 @@ CUES = Cues(
         "absent": _any(r"(?:isnt|is not|s not|not) (?:here|in|home|at home|available|around)", r"(?:out|away|asleep|at work|upstairs|in the (?:shower|bath|garden))", r"gone out", r"cant come to the phone"),
     },
     speaking=_any(r"speaking", r"(?:thats|this is|its|it is|that is) (?:me|she|he|him|her)", r"you(?:ve| have)? (?:got|found) me", r"i am$", r"yes i am", r"thats right"),
-    quantity=_any(r"(?:just|only|make it|ill (?:take|have)|give me|i want|i need) (?:the )?" + _NUMBER + r"(?: of (?:them|those|it|these))?$", _NUMBER.replace("(", "(", 1) + r" of (?:them|those|these|it)"),
+    quantity=_any(*_PIECES_WANTED),
     screens=_any(r"(?:your|the) (?:name|reason)", r"whos? (?:is )?calling", r"screen\w*", r"what its about", r"why youre calling", r"reason for (?:calling|your call)", r"call assistant", r"stay on the line"),
     seeks=_any(r"anything", r"something", r"any", r"got", r"have you", r"(?:do|dont) you (?:have|do)", r"(?:is|are|isnt|arent) there", r"can i", r"could i", r"what (?:else|other)", r"show me", r"give me", r"prefer", r"want", r"too (?:dear|big|small|expensive|much)", r"other (?:options|choices|brands?)", r"the usual"),
     goes_back=_any(r"go back", r"chang(?:e|ed) my mind", r"change (?:the|my) (?:first|last|previous|other) one", r"(?:the )?previous one", r"undo (?:that|it)", r"actually (?:can i )?change (?:the|that|it)", r"about the (?:first|last|other) one"),
