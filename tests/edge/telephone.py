@@ -43,6 +43,7 @@ from tests.streams.rig import until
 from tests.world.part import free_port
 from tests.world.simulators.process import Simulator
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+from tests.world.simulators.twilio.documented import unknown_parameters
 
 CODEC = Codec(LockedRegistry())
 SAM, US = "+447700900123", "+441632960000"
@@ -270,6 +271,9 @@ class Telephone:
         """The caller heard no error, and the provider found nothing to complain about."""
         assert self.twilio.book("twiml_error") == []
         assert self.twilio.book("simulator_fault") == []
+        asked = [(e["method"], e["path"], unknown_parameters(e)) for e in self.twilio.book("request")]
+        strange = [one for one in asked if one[2]]
+        assert strange == [], strange
         bad = [e for e in self.twilio.book("callback") if e["status"] not in (200, 204)]
         assert bad == []
 

@@ -2,6 +2,7 @@
 
 import re
 import wave
+from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -17,6 +18,7 @@ from twilio.rest import Client
 from tests.world.listener import Form, Listener
 from tests.world.simulators.process import Simulator
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+from tests.world.simulators.twilio.documented import faults, unknown_parameters
 
 pytestmark = pytest.mark.real
 US, ANN, BOB = "+441632960000", "+447700900001", "+447700900002"
@@ -442,6 +444,15 @@ def test_a_screener_asks_and_connects_only_whoever_says_the_right_thing(
     assert [entry["keys"] for entry in twilio.book("caller_presses", provider_id=call.sid)] == ["1"]
 
 
+def sides(sound: wave.Wave_read) -> tuple["array[int]", "array[int]"]:
+    samples = array("h", sound.readframes(sound.getnframes()))
+    return samples[0::2], samples[1::2]
+
+
+def loud_s(side: "array[int]") -> float:
+    return sum(abs(sample) > 500 for sample in side) / 8000
+
+
 def test_a_recording_is_announced_fetched_as_wav_and_deleted(
     client: Client, product: Listener, twilio: Simulator
 ) -> None:
@@ -461,7 +472,12 @@ def test_a_recording_is_announced_fetched_as_wav_and_deleted(
     media = requests.get(form["RecordingUrl"], auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
     with wave.open(BytesIO(media.content)) as sound:
         assert (sound.getnchannels(), sound.getframerate()) == (2, 8000)
-        assert sound.getnframes() / 8000 == pytest.approx(int(form["RecordingDuration"]), abs=1.5)
+        assert sound.getnframes() / 8000 == pytest.approx(int(form["RecordingDuration"]), abs=0.6)
+        agent, caller = sides(sound)
+    # Two voices, one after the other, as long as such sentences take.
+    assert loud_s(agent) > 0.8
+    assert loud_s(caller) > 0.3
+    assert not any(ours and theirs for ours, theirs in zip(agent, caller, strict=True))
     assert requests.get(form["RecordingUrl"], timeout=5).status_code == 401
     assert client.recordings(form["RecordingSid"]).fetch().duration == form["RecordingDuration"]
     assert client.recordings(form["RecordingSid"]).delete()
@@ -606,3 +622,33 @@ def test_a_caller_who_hangs_up_ends_a_relayed_talk(
     product.twiml["/voice"] = relayed(product)
     call = dial(client, product)
     assert ended(twilio, call.sid)["hung_up_by"] == "caller"
+
+
+def test_messages_calls_and_recordings_look_as_twilios_own_description_says(
+    client: Client, product: Listener, twilio: Simulator
+) -> None:
+    twilio.put(f"phones/{ANN}", {"picks_up": "person", "turns": [{"say": "yes please"}]})
+    product.twiml["/voice"] = (
+        '<Response><Gather input="speech" action="/done"><Say>Soya?</Say></Gather></Response>'
+    )
+    product.twiml["/done"] = "<Response><Hangup/></Response>"
+    message, call = text(client, product), dial(client, product, record=True)
+    twilio.expect("call_state", provider_id=call.sid, where=lambda entry: entry["state"] == "completed")
+    base, auth = f"{twilio.url}/2010-04-01/Accounts/{ACCOUNT_SID}", (ACCOUNT_SID, AUTH_TOKEN)
+
+    def read(path: str) -> Any:
+        return requests.get(f"{base}{path}", auth=auth, timeout=5).json()
+
+    [of_call] = read(f"/Calls/{call.sid}/Recordings.json")["recordings"]
+    assert faults("message", read(f"/Messages/{message.sid}.json")) == []
+    assert faults("call", read(f"/Calls/{call.sid}.json")) == []
+    assert faults("recording of a call", of_call) == []
+    assert faults("recording", read(f"/Recordings/{of_call['sid']}.json")) == []
+
+
+def test_the_description_misses_a_property_too_many_or_too_few_and_a_strange_parameter() -> None:
+    assert len(faults("message", {"status": "lost", "colour": "blue"})) > 2
+    path = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls/CA{'0' * 32}.json"
+    asked = {"method": "POST", "path": path, "body": "Twiml=x&Colour=blue"}
+    assert unknown_parameters(asked) == {"Colour"}
+    assert unknown_parameters(asked | {"path": path.replace("Calls", "Songs")}) == {"Twiml", "Colour"}

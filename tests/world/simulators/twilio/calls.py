@@ -117,7 +117,6 @@ class Call:
             "price_unit": "USD",
             "forwarded_from": None,
             "caller_name": None,
-            "annotation": None,
             "queue_time": "0",
             "trunk_sid": None,
             "duration": str(self.duration_s) if self.ended and self.answered else None,

@@ -1,23 +1,18 @@
-"""Call recordings: a WAV of what was said on each channel, spoken by espeak-ng where it is installed."""
+"""Call recordings: a WAV of what was said on each channel, spoken by a synthetic voice."""
 
 import io
-import math
-import shutil
-import subprocess
 import wave
 from array import array
 from datetime import datetime
 from typing import Any
 
 from tests.world.simulators.twilio.account import API_VERSION, Account
+from tests.world.simulators.twilio.voice import spoken
 
 _RATE_HZ = 8_000
 SPEECH_S_A_CHARACTER = 0.06
-# The two sides of a dual recording, and the pitch of each where no voice can be had.
+# The two sides of a dual recording.
 AGENT, CALLER = 0, 1
-_PITCH_HZ = (220, 330)
-_ESPEAK = shutil.which("espeak-ng")
-_LOUD = 9_000
 
 
 class Recording:
@@ -31,6 +26,7 @@ class Recording:
         self.started: datetime = account.now()
         self.ended: datetime | None = None
         self.duration_s = 0
+        self.wav = b""
         # As TwiML or REST gave them: the name, and where the callback goes.
         self.attributes: dict[str, str] = {}
         self._utterances: list[tuple[int, str]] = []
@@ -42,21 +38,22 @@ class Recording:
     def end(self) -> None:
         self.status = "completed"
         self.ended = self.account.now()
-        self.duration_s = max(1, round(sum(len(text) * SPEECH_S_A_CHARACTER for _, text in self._utterances)))
+        self.wav = self._spoken()
 
     @property
     def url(self) -> str:
         base = f"http://127.0.0.1:{self.account.desk.arguments.port}"
         return f"{base}/{API_VERSION}/Accounts/{self.account.sid}/Recordings/{self.sid}"
 
-    def wav(self) -> bytes:
+    def _spoken(self) -> bytes:
         """8 kHz, 16 bit, one channel a side (or one for both)."""
         tracks = [array("h") for _ in range(self.channels)]
         for side, text in self._utterances:
-            samples = _spoken(text) or _tone(_PITCH_HZ[side], len(text) * SPEECH_S_A_CHARACTER)
+            samples = spoken(text, _RATE_HZ)
             for index, track in enumerate(tracks):
                 mine = self.channels == 1 or index == side
                 track.extend(samples if mine else array("h", bytes(2 * len(samples))))
+        self.duration_s = max(1, round(len(tracks[0]) / _RATE_HZ))
         frames = array("h", (sample for frame in zip(*tracks, strict=True) for sample in frame))
         out = io.BytesIO()
         with wave.open(out, "wb") as file:
@@ -66,8 +63,10 @@ class Recording:
             file.writeframes(frames.tobytes())
         return out.getvalue()
 
-    def json(self) -> dict[str, Any]:
+    def json(self, *, of_call: bool = False) -> dict[str, Any]:
+        """As the account lists it; as its call does, with the track and without where it is."""
         uri = f"/{API_VERSION}/Accounts/{self.account.sid}/Recordings/{self.sid}"
+        more = {"track": "both"} if of_call else {"media_url": self.url, "subresource_uris": {}}
         return {
             "sid": self.sid,
             "account_sid": self.account.sid,
@@ -81,14 +80,12 @@ class Recording:
             "price": None,
             "price_unit": "USD",
             "encryption_details": None,
-            "track": "both",
             "duration": str(self.duration_s) if self.ended else "-1",
             "start_time": self.account.rfc2822(self.started),
             "date_created": self.account.rfc2822(self.started),
             "date_updated": self.account.rfc2822(self.ended or self.started),
             "uri": f"{uri}.json",
-            "media_url": self.url,
-            "subresource_uris": {},
+            **more,
         }
 
     def params(self) -> dict[str, str]:
@@ -106,21 +103,3 @@ class Recording:
             "RecordingTrack": "both",
             "RecordingStartTime": self.account.rfc2822(self.started) or "",
         }
-
-
-def _tone(pitch_hz: int, seconds: float) -> "array[int]":
-    count = int(_RATE_HZ * seconds)
-    return array("h", (int(_LOUD * math.sin(2 * math.pi * pitch_hz * n / _RATE_HZ)) for n in range(count)))
-
-
-def _spoken(text: str) -> "array[int] | None":
-    if _ESPEAK is None:
-        return None
-    said = subprocess.run(
-        [_ESPEAK, "--stdout", "--", text], capture_output=True, check=True, timeout=20
-    ).stdout
-    with wave.open(io.BytesIO(said)) as file:
-        rate, samples = file.getframerate(), array("h", file.readframes(1 << 26))
-    # Nearest sample is good enough for speech at telephone quality.
-    count = len(samples) * _RATE_HZ // rate
-    return array("h", (samples[n * rate // _RATE_HZ] for n in range(count)))

@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -126,7 +127,13 @@ class Rest:
         events = [str(value) for value in (await request.post()).getall("StatusCallbackEvent", [])]
         return await self._created(request, form, "calls", lambda v: self.calls.create(form, events, v))
 
-    async def _page(self, request: web.Request, name: str, found: list[Any]) -> web.StreamResponse:
+    async def _page(
+        self,
+        request: web.Request,
+        name: str,
+        found: list[Any],
+        shown_as: Callable[[Any], dict[str, Any]] = lambda one: one.json(),
+    ) -> web.StreamResponse:
         verdict = self.account.desk.faults.meet("listing", request.query.get("To", ""))
         self._note(request, "", 500 if verdict.listing == "http_500" else 200, len(found), "", verdict)
         if verdict.listing == "http_500":
@@ -150,7 +157,7 @@ class Rest:
                 "next_page_uri": uri(page + 1) if len(found) > (page + 1) * size else None,
                 "start": page * size,
                 "end": page * size + len(shown) - 1,
-                name: [one.json() for one in shown],
+                name: [shown_as(one) for one in shown],
             }
         )
 
@@ -163,9 +170,10 @@ class Rest:
         return await self._page(request, "calls", sorted(found, key=lambda c: c.created, reverse=True))
 
     async def _list_recordings(self, request: web.Request, _form: dict[str, str]) -> web.StreamResponse:
-        call = request.match_info.get("sid") or request.query.get("CallSid", "")
+        of_call = request.match_info.get("sid", "")
+        call = of_call or request.query.get("CallSid", "")
         found = [r for r in self.calls.recordings.values() if call in ("", r.call_sid)]
-        return await self._page(request, "recordings", found)
+        return await self._page(request, "recordings", found, lambda r: r.json(of_call=bool(of_call)))
 
     async def _fetch_message(self, request: web.Request, _form: dict[str, str]) -> web.StreamResponse:
         return answer(_one(self.messages.all, request.match_info["sid"]).json())
@@ -199,9 +207,9 @@ class Rest:
         call = _one(self.calls.all, request.match_info["sid"])
         if call.status != "in-progress":
             raise Refusal(21220, "Requested resource is not eligible for recording")
-        form.setdefault("channels", form.get("RecordingChannels", "mono"))
-        recording = self.calls.start_recording(call, "StartCallRecordingAPI", form)
-        return self._changed(request, form, recording, 201)
+        wanted = {"channels": form.get("RecordingChannels", "mono"), **form}
+        recording = self.calls.start_recording(call, "StartCallRecordingAPI", wanted)
+        return self._changed(request, form, recording, 201, recording.json(of_call=True))
 
     async def _update_recording(self, request: web.Request, form: dict[str, str]) -> web.StreamResponse:
         call = _one(self.calls.all, request.match_info["sid"])
@@ -214,7 +222,7 @@ class Rest:
         else:
             current[-1].status = form.get("Status", "")
             self.account.book.write("recording", provider_id=current[-1].sid, state=current[-1].status)
-        return self._changed(request, form, current[-1])
+        return self._changed(request, form, current[-1], 200, current[-1].json(of_call=True))
 
     async def _fetch_recording(self, request: web.Request, _form: dict[str, str]) -> web.StreamResponse:
         return answer(_one(self.calls.recordings, request.match_info["recording"]).json())
@@ -230,14 +238,19 @@ class Rest:
         if recording.status != "completed":
             raise Refusal(20404, "The recording is not ready yet.", 404)
         self._changed(request, {}, recording)
-        return web.Response(body=recording.wav(), content_type="audio/x-wav")
+        return web.Response(body=recording.wav, content_type="audio/x-wav")
 
     def _changed(
-        self, request: web.Request, form: dict[str, str], subject: Any, status: int = 200
+        self,
+        request: web.Request,
+        form: dict[str, str],
+        subject: Any,
+        status: int = 200,
+        body: dict[str, Any] | None = None,
     ) -> web.StreamResponse:
         request["form"] = form
-        self._note(request, str(form) if form else "", status, None, subject.sid, Verdict())
-        return answer(subject.json(), status)
+        self._note(request, urlencode(form), status, None, subject.sid, Verdict())
+        return answer(body or subject.json(), status)
 
 
 def _command_id(form: dict[str, str]) -> str:
