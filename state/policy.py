@@ -13,6 +13,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.words import Channel, Contents, EvidencePart, EvidencePath, Kind, Mode, Purpose, Resolution
+from state.dialogue import script as call_words
 from state.spans import span
 
 DIGITAL = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
@@ -227,6 +228,8 @@ class Script(Approved):
     """Raised with every change of words, so that evidence says which were used."""
     texts: dict[Purpose, Annotated[str, Field(min_length=1, max_length=1_000)]]
     """One text a purpose."""
+    call: dict[str, Annotated[str, Field(min_length=1, max_length=1_000)]] = {}
+    """What a call says, by the names in docs/dialogue.md. In English only what differs; in another language all."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Purposes without words, and words that could not be filled in or answered; by path."""
@@ -248,6 +251,22 @@ class Script(Approved):
                 yield path, f"unknown placeholders: {', '.join(odd)}"
             if purpose in (Purpose.ASK, Purpose.UPDATE) and "{options}" not in text and "{link}" not in text:
                 yield path, "neither {options} nor {link}: nobody could answer"
+
+    def call_faults(self, locale: str) -> Iterator[tuple[str, str]]:
+        """What a call could not say, or would say in two languages; by path."""
+        for fault in call_words.faults(self._call_texts(locale)) if self.call else ():
+            name, _, what = fault.partition(": ")
+            yield f"call.{name}", what
+
+    def call_script(self, locale: str, version: str) -> call_words.Script:
+        """The words of a call; English ones where this script has none for calls."""
+        if not self.call:
+            return call_words.ENGLISH
+        return call_words.script(locale, version, self._call_texts(locale))
+
+    def _call_texts(self, locale: str) -> dict[str, str]:
+        speaks_english = locale.startswith("en-")
+        return {**(call_words.ENGLISH.texts if speaks_english else {}), **self.call}
 
 
 class SmsAmbiguous(StrEnum):
@@ -347,3 +366,17 @@ class Policy(Approved):
             first = next(iter(self.scripts))
             near = next((name for name in self.scripts if name.split("-")[0] == language), first)
         return f"{self.key}/{near}/{self.scripts[near].version}"
+
+    @cached_property
+    def call_scripts(self) -> dict[str, call_words.Script]:
+        """The words of calls, by the key that a call keeps of them: `locale/version`."""
+        found = (
+            script.call_script(locale, f"{self.key}.{script.version}")
+            for locale, script in self.scripts.items()
+        )
+        return {one.key: one for one in found}
+
+    def call_script_for(self, script: str) -> call_words.Script:
+        """Those that go with a command's `id@version/locale/version`."""
+        locale = script.split("/")[1]
+        return self.scripts[locale].call_script(locale, f"{self.key}.{self.scripts[locale].version}")

@@ -139,7 +139,7 @@ def _retention(policy: Policy) -> Iterator[Fault]:
 
 def _words(policy: Policy) -> Iterator[Fault]:
     for locale, script in policy.scripts.items():
-        for path, what in script.faults():
+        for path, what in (*script.faults(), *script.call_faults(locale)):
             yield f"scripts.{locale}.{path}", what
 
 

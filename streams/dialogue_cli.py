@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 from cyclopts import App
 
-from state.dialogue import hear
 from state.dialogue.diagram import document
 from state.dialogue.events import Answered, AnyHeard, Hangup, Keys, Silence, Utterance
+from state.dialogue.hear import hear
 from state.dialogue.sample import sample_call
 from state.dialogue.script import ENGLISH
 from state.dialogue.session import Session, started

@@ -118,7 +118,7 @@ class _Talk:
             await asyncio.to_thread(exchange.in_progress.record, self._account_sid, self._sid)
         elif say.record == "stop":
             await asyncio.to_thread(exchange.in_progress.stop_recording, self._account_sid, self._sid)
-        for frame in relay.spoken(say, exchange.manner.language):
+        for frame in relay.spoken(say, answer.language):
             await self._socket.send_text(relay.written(frame))
         end = relay.ended(say)
         if end is not None:

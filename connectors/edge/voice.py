@@ -99,7 +99,7 @@ class VoiceHooks:
             return self._xml(call_id, answer)
         socket_url = f"{self._signed.public_url}/twilio/relay/{in_path(call_id)}".replace("http", "ws", 1)
         to = gather.Addresses("", relay_url=socket_url, relay_done_url=f"{self._url(call_id)}/relayed")
-        return _xml(gather.connected(to, self._manner.language, answer.say.hints))
+        return _xml(gather.connected(to, answer.language, answer.say.hints))
 
     async def _relayed(self, request: Request, form: Form) -> Response:
         """The socket is closed. A talk that is not over broke off, and goes on with webhooks."""
@@ -207,7 +207,7 @@ class VoiceHooks:
     def _twiml(self, call_id: str, answer: Answer) -> str:
         url = self._url(call_id)
         to = gather.Addresses(turn_url=f"{url}/turn/{answer.turn}", transfer_url=f"{url}/transfer")
-        return gather.rendered(answer.say, to, self._manner.language)
+        return gather.rendered(answer.say, to, answer.language)
 
     def _xml(self, call_id: str, answer: Answer) -> Response:
         return _xml(self._twiml(call_id, answer))

@@ -12,13 +12,12 @@ from connectors.clock import Clock
 from connectors.outbox import Connection, Outbox
 from connectors.vault import Erased, Vault
 from connectors.voice import standing
-from connectors.voice.opening import SCRIPTS, House, Openings
+from connectors.voice.opening import House, Openings
 from connectors.voice.outcomes import ANSWERED_SEQUENCE, About, Happened, facts_of
 from connectors.voice.sessions import Call, Sessions, Turned
 from connectors.voice.silenced import silence_customer, silence_number
 from schemas.events import ResponseReceived
 from schemas.words import Channel, ReceiptState
-from state.dialogue import hear
 from state.dialogue.events import (
     Answered,
     AnyHeard,
@@ -39,6 +38,7 @@ from state.dialogue.events import (
     StoppedElsewhere,
     Utterance,
 )
+from state.dialogue.hear import hear
 from state.dialogue.script import ENGLISH
 from state.dialogue.session import Session, Stage
 from state.policy import Policy
@@ -66,6 +66,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     call: Call | None = None
     decided: tuple[str, ...] = ()
     before: Session | None = None
+
+    @property
+    def language(self) -> str:
+        """Of the words, as BCP 47: they are the call's, or the house's own."""
+        return self.call.session.locale if self.call else ENGLISH.locale
 
 
 class Calls:
@@ -232,7 +237,7 @@ class Calls:
                 # They answered a question that is no longer asked.
                 continue
             before = session
-            session, say = hear(session, one, SCRIPTS[session.script])
+            session, say = hear(session, one, self._openings.script_of(session))
             happened += [Happened(outcome, before) for outcome in say.outcomes]
             says.append(say)
         say = _joined(says)
@@ -276,7 +281,7 @@ class Calls:
             news = OptionGone(line.case_id, line.options[answer.before.pending].option_id)
         else:
             news = SettledElsewhere(line.case_id, "expired" if refused.startswith(_LATE) else "decided")
-        session, say = hear(answer.before, news, SCRIPTS[answer.before.script])
+        session, say = hear(answer.before, news, self._openings.script_of(answer.before))
         now = self._clock.now()
         corrected = msgspec.structs.replace(
             call, version=call.version + 1, session=session, say=say, spoken_at=now

@@ -16,15 +16,13 @@ from connectors.voice.sessions import Call
 from schemas.commands import ChannelCommand
 from schemas.facts import CustomerFacts
 from schemas.words import Channel, EvidencePart, EvidencePath
-from state.dialogue import hear
 from state.dialogue.events import Answered
+from state.dialogue.hear import hear
 from state.dialogue.script import ENGLISH, Script
 from state.dialogue.session import Session, started
 from state.policy import Policy
 
 log = structlog.get_logger()
-
-SCRIPTS: dict[str, Script] = {ENGLISH.key: ENGLISH}
 
 
 class House(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +46,11 @@ class Openings:
     ) -> None:
         self._house, self._pool = house, pool
         self._clock, self._vault, self._policy_of = clock, vault, policy_of
+
+    def script_of(self, session: Session) -> Script:
+        """The words that a call began with; a policy is shipped until nothing uses it any more."""
+        policy = self._policy_of(session.policy)
+        return policy.call_scripts.get(session.script, ENGLISH) if policy else ENGLISH
 
     def of_command(self, command_id: str, sid: str) -> Call | None:
         """The call that a command asked for; None if it must not, or need not, be spoken any more."""
@@ -79,11 +82,13 @@ class Openings:
         contact = self._vault.contact(command.customer_ref)
         facts = self._vault.facts(command.customer_ref) if contact else CustomerFacts()
         gifts = any(case.gift for case in command.cases)
+        policy = self._policy_of(command.policy)
+        script = policy.call_script_for(command.script) if policy and command.script else ENGLISH
         return Session(
             call_id=call_id,
-            script=ENGLISH.key,
+            script=script.key,
             policy=command.policy,
-            locale=ENGLISH.locale,
+            locale=script.locale,
             retailer=self._house.retailer,
             lines=(),
             called=contact.name if contact else "",
@@ -111,7 +116,7 @@ class Openings:
         return self._opened(command, session, sid)
 
     def _opened(self, command: ChannelCommand, session: Session, sid: str) -> Call:
-        session, say = hear(session, Answered(), SCRIPTS[session.script])
+        session, say = hear(session, Answered(), self.script_of(session))
         now = self._clock.now()
         return Call(
             call_id=session.call_id,

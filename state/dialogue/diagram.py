@@ -1,6 +1,7 @@
-"""Draws the law of a call for the documentation."""
+"""Draws the law of a call, and lists its words, for the documentation."""
 
 from state.dialogue.moves import MOVES, Cause
+from state.dialogue.script import PROMPTS, Prompt
 from state.dialogue.session import Stage
 
 _ABOUT = """# The dialogue
@@ -13,9 +14,33 @@ Every stage that listens also stays where it is when something is asked, wished 
 """
 
 
+_WORDS = """
+## Words
+
+A policy's script may put its own in their place, by name, as `scripts.LOCALE.call`: in English only what differs, in
+another language all. Until there is an understanding of that language, such a call listens to keys, and to stop. What
+stands in bold has to be named; `{retailer}` may be everywhere.
+
+| name | says | names |
+|---|---|---|
+"""
+
+
 def document() -> str:
-    """The page with its Mermaid diagram."""
-    return f"{_ABOUT}```mermaid\n{diagram()}\n```\n"
+    """The page with its Mermaid diagram and the table of the words."""
+    return f"{_ABOUT}```mermaid\n{diagram()}\n```\n{_WORDS}{words()}"
+
+
+def words() -> str:
+    """A row a text: its name, the English that is shipped, what it must and may name."""
+    return "".join(
+        f"| `{name}` | {prompt.english} | {_names(prompt)} |\n" for name, prompt in PROMPTS.items()
+    )
+
+
+def _names(prompt: Prompt) -> str:
+    optional = prompt.may - prompt.must - {"retailer"}
+    return ", ".join([*(f"**{one}**" for one in sorted(prompt.must)), *sorted(optional)])
 
 
 def diagram() -> str:

@@ -6,8 +6,8 @@ import sys
 import time
 from itertools import cycle
 
-from state.dialogue import hear
 from state.dialogue.events import Answered, Utterance
+from state.dialogue.hear import hear
 from state.dialogue.script import ENGLISH
 from state.dialogue.session import Session, decoded, encoded
 from state.understand import understand

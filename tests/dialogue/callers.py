@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from state.dialogue import hear
 from state.dialogue.events import (
     Answered,
     Committed,
@@ -27,6 +26,7 @@ from state.dialogue.events import (
     Silence,
     Utterance,
 )
+from state.dialogue.hear import hear
 from state.dialogue.script import ENGLISH
 from state.dialogue.session import Session
 from tests.dialogue.builders import a_call, bread, coffee, doorstep, rolls

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.dialogue import hear
 from state.dialogue.events import (
     Answered,
     Committed,
@@ -25,7 +24,7 @@ from state.dialogue.events import (
     StoppedElsewhere,
     Utterance,
 )
-from state.dialogue.hear import second_wanted
+from state.dialogue.hear import hear, second_wanted
 from state.dialogue.moves import MOVES, Cause, moved
 from state.dialogue.script import ENGLISH
 from state.dialogue.session import TURNS_MAX, Stage, decoded, encoded

@@ -38,7 +38,7 @@ from schemas.registry import LockedRegistry
 from schemas.words import Channel, Purpose
 from tests.builders import NOON
 from tests.connectors.builders import limits, parcel_of
-from tests.scenarios.world import SHELF, World
+from tests.scenarios.world import World
 from tests.streams.rig import until
 from tests.world.part import free_port
 from tests.world.simulators.process import Simulator
@@ -125,7 +125,7 @@ class Telephone:
             claims=self.claims,
             clock=self.clock,
             vault=self.vault,
-            policy_of=SHELF.by_key.get,
+            policy_of=self.world.rules.shelf.by_key.get,
         )
         self.calls = calls
         exchange = Exchange(

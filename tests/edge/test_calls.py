@@ -12,8 +12,11 @@ import pytest
 
 from schemas.events import CustomerConsent, ExceptionRaised
 from schemas.words import Channel, Kind, OptionKind, Resolution, Responder, Signal
+from state.policy import Policy
+from state.shelf import Shelf
 from tests.builders import NOON, a_line, a_second, a_way, an_exception, an_option, pounds
 from tests.edge.telephone import SAM, US, YES, Telephone
+from tests.scenarios.world import SHELF, World
 from tests.streams.rig import until
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
@@ -147,6 +150,33 @@ def test_stop_by_text_ends_the_call_that_is_being_spoken(phone: Telephone) -> No
     assert [response.signal for response in phone.responses] == [Signal.OPT_OUT_KEYWORD]
     phone.world.expect_open()
     phone.without_errors()
+
+
+def in_own_words(**call: str) -> Shelf:
+    """The shipped policies, each with these words for calls."""
+
+    def changed(policy: Policy) -> Policy:
+        english = policy.scripts["en-GB"].model_copy(update={"call": call})
+        # A copy would keep what the first one has worked out from its words.
+        return Policy.model_validate({**dict(policy), "scripts": {**policy.scripts, "en-GB": english}})
+
+    return Shelf([changed(policy) for policy in SHELF.by_key.values()])
+
+
+def test_a_call_speaks_the_words_of_its_policy_and_the_transcript_says_which(
+    dsn: str, tmp_path: Path, manner: dict[str, Any]
+) -> None:
+    world = World(policies=in_own_words(noted="Grand, that's done."))
+    with Telephone(dsn, tmp_path, world, **manner) as phone:
+        phone.talk(
+            {"hears": "Am I speaking", "keys": "1"},
+            {"hears": "press the number", "keys": "1"},
+            {"hears": "your new total is", "keys": "1"},
+            exceptions=[an_exception()],
+        )
+        phone.world.expect_decision(Resolution.SUBSTITUTED, channel=Channel.VOICE)
+        assert phone.said[-1].startswith("Grand, that's done.")
+        assert {turn["script"] for turn in phone.transcript()} == {"en-GB/mid_pick_substitution@1.1"}
 
 
 def test_one_call_settles_every_open_line_of_the_order(phone: Telephone) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from state import shelf
+from state.dialogue.script import ENGLISH, PROMPTS
 from state.promises import broken
 from tests.state.a_policy import APPROVED, PARTS, a_document, faults
 
@@ -296,3 +297,38 @@ def test_a_customer_reads_the_nearest_words(tmp_path):
     assert policy.script_for("de-DE") == "shortage@1/de-DE/5"
     assert policy.script_for("de-AT") == "shortage@1/de-DE/5"
     assert policy.script_for("fr-FR") == "shortage@1/en-GB/3"
+
+
+def with_call_words(locale: str = "en-GB", **call: str) -> dict:
+    english = a_document()["scripts"]["en-GB"]
+    return a_document(scripts={locale: english | {"version": 2, "call": call}})
+
+
+def test_a_policy_has_its_own_words_for_calls_and_the_shipped_ones_for_the_rest(tmp_path):
+    assert faults(tmp_path, with_call_words(goodbye="Ta-ra, love.")) == []
+    policy = shelf.load(tmp_path)["shortage@1"]
+    script = policy.call_script_for(policy.script_for("en-GB"))
+    assert script.key == "en-GB/shortage@1.2"
+    assert script.texts["goodbye"] == "Ta-ra, love."
+    assert script.texts["noted"] == ENGLISH.texts["noted"]
+    assert policy.call_scripts[script.key] == script
+
+
+def test_without_own_words_a_call_speaks_the_shipped_ones(tmp_path):
+    assert faults(tmp_path, a_document()) == []
+    policy = shelf.load(tmp_path)["shortage@1"]
+    assert policy.call_script_for(policy.script_for("en-GB")) == ENGLISH
+
+
+def test_words_for_calls_that_are_unknown_untrue_or_in_two_languages_are_faults(tmp_path):
+    found = faults(tmp_path, with_call_words(goodby="Bye", readback="Is that all right?"))
+    assert [one.split("scripts.en-GB.", 1)[1] for one in found] == [
+        "call.goodby: no call says this",
+        *(
+            f"call.readback: does not name {{{name}}}"
+            for name in ("item", "name", "price", "quantity", "total")
+        ),
+    ]
+    german = faults(tmp_path, with_call_words("de-DE", goodbye="Auf Wiederhören."))
+    assert "call.noted: is missing" in " ".join(german)
+    assert len(german) == len(PROMPTS) - 1

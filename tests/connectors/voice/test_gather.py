@@ -15,8 +15,8 @@ from connectors.voice.gather import (
     interrupted,
     rendered,
 )
-from state.dialogue import hear
 from state.dialogue.events import Answered, Committed, Detected, Hangup, Keys, Say, Silence, Utterance
+from state.dialogue.hear import hear
 from state.dialogue.script import ENGLISH
 from tests.dialogue.builders import a_call
 
