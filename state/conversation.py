@@ -282,7 +282,8 @@ class Conversation(msgspec.Struct, array_like=True, kw_only=True):
     spoke: bool = False
     recorded: bool = False
     recording_refused: bool = False
-    # Across the order's conversations: what repeats are told apart by.
+    # Across the order's conversations: what repeats are told apart by. `seen` has one for each exception that opened
+    # a case, and the opening bounds how many of those an order may have.
     seen: tuple[Seen, ...] = ()
     responses: tuple[int, ...] = ()
     withdrawn: tuple[Seen, ...] = ()

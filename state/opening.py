@@ -21,6 +21,10 @@ from state.settlement import apply_default, apply_upstream_default, settle, with
 from state.turn import QuarantineRecord, Turn
 from state.upstream import amend, amended, is_all_there, without_recalled
 
+# What was seen is never forgotten before its order's record is: a late repeat would open its case a second time. So
+# the number of an order's exceptions is bounded instead; a weekly shop of a hundred lines may fail twice over.
+EXCEPTIONS_MAX = 256
+
 
 def _fingerprint(exception: ExceptionRaised) -> int:
     """What an exception says, whatever event carried it."""
@@ -40,6 +44,11 @@ def opens(turn: Turn, event: ExceptionAccepted) -> bool:
             turn.effects.append(
                 QuarantineRecord((f"id_reused: {exception.exception_id} was seen with other content",))
             )
+        return False
+    if len(conversation.seen) >= EXCEPTIONS_MAX:
+        turn.effects.append(
+            QuarantineRecord((f"order_full: {EXCEPTIONS_MAX} exceptions were seen of {exception.order_id}",))
+        )
         return False
     try:
         policy = turn.rules.shelf.choose(exception)

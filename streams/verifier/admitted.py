@@ -12,7 +12,7 @@ from streams.verifier.verdict import Finding
 _SOURCES = (Topic.EXCEPTIONS, Topic.OUTCOMES, Topic.RECEIPTS, Topic.CONTACTS, Topic.CONSENTS, Topic.BLOCKS)
 # What intake tells by its own clock, and the worker beside what it knows: the judge cannot tell them anew.
 _BY_THE_CLOCK = ("is stale", "is premature")
-_BESIDE_THE_KNOWN = ("id_reused", "no_policy")
+_BESIDE_THE_KNOWN = ("id_reused", "no_policy", "order_full")
 _Place = tuple[str, int, int]
 
 

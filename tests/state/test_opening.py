@@ -22,6 +22,7 @@ from schemas.words import (
 )
 from state.conversation import Announcement, Call, Conversation, Seen, Send, Task
 from state.decide import Deadline, QuarantineRecord, decide
+from state.opening import EXCEPTIONS_MAX
 from state.rules import Conditions, Rules
 from tests.builders import NOON, a_customer, a_line, an_exception, an_option, but, pounds
 from tests.scenarios.world import SHELF, World
@@ -230,6 +231,22 @@ def test_an_exception_of_a_kind_without_a_policy_is_set_aside_and_opens_nothing(
     (set_aside,) = effects
     assert set_aside.reasons[0].startswith("no_policy: ")
     assert "unknown" in set_aside.reasons[0]
+
+
+def test_an_order_takes_so_many_exceptions_and_still_knows_each_of_them_again():
+    raised = [an_exception(f"x{n}", line=a_line(line_id=f"L{n}")) for n in range(EXCEPTIONS_MAX + 1)]
+    record = None
+    for exception in raised[:-1]:
+        record = opened(exception, record=record)
+    assert len(record.cases) == len(record.seen) == EXCEPTIONS_MAX
+    moved, effects = decide(record, accepted(raised[-1]), NOON, RULES)
+    assert moved is record
+    assert effects == [QuarantineRecord(("order_full: 256 exceptions were seen of order-1",))]
+    # What was seen first is still a repeat, and no second case.
+    assert decide(record, accepted(raised[0]), NOON, RULES) == (record, [])
+    # Newer facts of one of them are no further exception.
+    later = but(raised[0], revision=1, fulfilment_deadline_at=NOON + timedelta(minutes=40))
+    assert opened(later, record=record).case("x0").exception.revision == 1
 
 
 def test_the_whole_exception_again_brings_each_of_its_newer_facts():
