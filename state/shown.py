@@ -13,7 +13,7 @@ def shown(
     case: Case,
     now: datetime,
     *,
-    default_at: datetime,
+    default_at: datetime | None,
     refused: tuple[RefusedOption, ...],
     verdict: ResponseVerdict | None,
 ) -> CaseChanged:
@@ -35,7 +35,7 @@ def shown(
         state=case.state,
         step=running.name if running is not None else "",
         step_due_at=running.due_at if running is not None else None,
-        default_at=default_at if case.is_open else None,
+        default_at=default_at,
         decision=decision,
         resolution=decision.resolution if decision is not None else Resolution.UNKNOWN,
         actor=decision.actor if decision is not None else Actor.UNKNOWN,

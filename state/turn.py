@@ -283,7 +283,7 @@ class Turn:
                     self.conversation,
                     case,
                     self.now,
-                    default_at=self.default_at(case),
+                    default_at=self.default_at(case) if case.is_open else None,
                     refused=self.refused.get(case_id, ()),
                     verdict=verdict,
                 )
