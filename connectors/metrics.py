@@ -245,10 +245,14 @@ EVIDENCE_OLDEST_S = _family(
     *(_register, _gauge, "evidence_oldest_seconds", "For how long the oldest request has waited."),
 )
 LOOKED_S = _family(
-    *(_register, _gauge, "register_look_seconds", "How long the latest look at the register took."),
+    *(_register, _gauge, "register_look_seconds", "How long the latest count of all cases took."),
 )
 LOOKED_AT_S = _family(
-    *(_register, _gauge, "register_looked_timestamp_seconds", "When the register was last looked at."),
+    *(_register, _gauge, "register_looked_timestamp_seconds", "When all cases were last counted."),
+)
+WATCHED_AT_S = _family(
+    *(_register, _gauge, "register_watched_timestamp_seconds"),
+    "When what alerts watch was last looked at: stuck, overdue, unsettled, switches, opt-outs.",
 )
 
 # The connectors: what this process did since it started.

@@ -1,4 +1,4 @@
-"""What the platform is shown of the register: one look every few seconds, right to the case whatever restarted.
+"""What the platform is shown of the register: looked at every few seconds, right to the case whatever restarted.
 
 Counters in workers would begin anew with every restart and count a repeated transaction twice, so cases, decisions
 and money are counted where they are kept. The figures follow `report` to the case; a test compares the two.
@@ -7,6 +7,7 @@ and money are counted where they are kept. The figures follow `report` to the ca
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -29,8 +30,28 @@ _SHARE = 20
 """A look is followed by a pause of so many times its length: a large register is not looked at all the time."""
 _LONGEST_MS = 60_000
 
-# Each row: what it is, up to two labels, a number.
-_LOOK = f"""
+# Each row: what it is, up to two labels, a number. What alerts watch is quickly found, however large the register.
+_WATCH = """
+SELECT 'stuck', CASE state WHEN 'closed' THEN 'given_up' ELSE 'waiting' END, '', count(*)
+    FROM register_cases WHERE stuck <> '' GROUP BY 2
+UNION ALL SELECT 'stuck_oldest', '', '', extract(epoch FROM %(now)s - min(changed_at))
+    FROM register_cases WHERE stuck <> '' AND state <> 'closed'
+UNION ALL SELECT 'overdue', '', '', count(*) FROM register_cases
+    WHERE state = 'open' AND stuck = '' AND deadline_at < %(now)s - interval '1 minute'
+UNION ALL SELECT 'ambiguous_oldest', '', '', extract(epoch FROM %(now)s - min(ambiguous_at))
+    FROM claims WHERE state = 'ambiguous'
+UNION ALL SELECT 'opt_outs', channel, '', count(*) FROM opt_outs WHERE opted_out GROUP BY 2
+UNION ALL SELECT 'kill_switches', scope, CASE scope WHEN 'store' THEN 'store' ELSE name END, count(*)
+    FROM kill_switches GROUP BY 2, 3
+UNION ALL SELECT 'write_back_oldest', '', '', extract(epoch FROM %(now)s - min(filed_at))
+    FROM write_backs WHERE settled_at IS NULL
+UNION ALL SELECT 'evidence', CASE WHEN settled_at IS NULL THEN CASE problem WHEN 'store' THEN 'failing'
+    ELSE 'waiting' END WHEN pointer IS NULL THEN 'erased' ELSE 'stored' END, '', count(*)
+    FROM evidence_requests GROUP BY 2
+UNION ALL SELECT 'evidence_oldest', '', '', extract(epoch FROM %(now)s - min(filed_at))
+    FROM evidence_requests WHERE settled_at IS NULL
+"""
+_COUNT = f"""
 WITH base AS MATERIALIZED (
     SELECT r.*, d.done_at, r.kind = ANY(%(lines)s) AS of_line, r.actor = ANY(%(people)s) AS by_people,
         r.resolution = ANY(%(kept)s) AS keeps, r.actor <> 'default' AND r.decided_at IS NOT NULL AS answered
@@ -86,12 +107,6 @@ UNION ALL SELECT 'closed', coalesce(nullif(resolution, 'unknown'), 'none'),
     FROM register_cases WHERE state = 'closed' GROUP BY 2, 3
 UNION ALL SELECT 'closes', close_reason, '', count(*) FROM register_cases WHERE state = 'closed' GROUP BY 2
 UNION ALL SELECT 'cases', state, '', count(*) FROM register_cases GROUP BY 2
-UNION ALL SELECT 'stuck', CASE state WHEN 'closed' THEN 'given_up' ELSE 'waiting' END, '', count(*)
-    FROM register_cases WHERE stuck <> '' GROUP BY 2
-UNION ALL SELECT 'stuck_oldest', '', '', extract(epoch FROM %(now)s - min(changed_at))
-    FROM register_cases WHERE stuck <> '' AND state <> 'closed'
-UNION ALL SELECT 'overdue', '', '', count(*) FROM register_cases
-    WHERE state = 'open' AND stuck = '' AND deadline_at < %(now)s - interval '1 minute'
 UNION ALL SELECT 'base', 'cases', '', count(*) FROM base
 UNION ALL SELECT 'base', 'orders', '', count(DISTINCT order_id) FROM base
 UNION ALL SELECT 'base', 'customers', '', count(DISTINCT customer_ref) FROM base
@@ -124,28 +139,24 @@ UNION ALL SELECT 'contacted', rung, '', count(DISTINCT conversation_id) FROM (SE
     CASE channel WHEN 'voice' THEN 'voice' WHEN 'person' THEN 'person' ELSE 'digital' END AS rung FROM claims
     WHERE conversation_id <> '' AND (state = 'sent' OR channel = 'person')) AS sent GROUP BY 2
 UNION ALL SELECT 'claims', channel, state, count(*) FROM claims GROUP BY 2, 3
-UNION ALL SELECT 'ambiguous_oldest', '', '', extract(epoch FROM %(now)s - min(ambiguous_at))
-    FROM claims WHERE state = 'ambiguous'
-UNION ALL SELECT 'opt_outs', channel, '', count(*) FROM opt_outs WHERE opted_out GROUP BY 2
-UNION ALL SELECT 'kill_switches', scope, CASE scope WHEN 'store' THEN 'store' ELSE name END, count(*)
-    FROM kill_switches GROUP BY 2, 3
 UNION ALL SELECT 'write_backs', outcome, '', count(*) FROM write_backs WHERE settled_at IS NOT NULL GROUP BY 2
-UNION ALL SELECT 'write_back_oldest', '', '', extract(epoch FROM %(now)s - min(filed_at))
-    FROM write_backs WHERE settled_at IS NULL
-UNION ALL SELECT 'evidence', CASE WHEN settled_at IS NULL THEN CASE problem WHEN 'store' THEN 'failing'
-    ELSE 'waiting' END WHEN pointer IS NULL THEN 'erased' ELSE 'stored' END, '', count(*)
-    FROM evidence_requests GROUP BY 2
-UNION ALL SELECT 'evidence_oldest', '', '', extract(epoch FROM %(now)s - min(filed_at))
-    FROM evidence_requests WHERE settled_at IS NULL
 """  # noqa: S608 - our own words
-_SHOWN: dict[str, Family] = {
+_WATCHED: dict[str, Family] = {
+    "stuck": metrics.STUCK,
+    "stuck_oldest": metrics.STUCK_OLDEST_S,
+    "overdue": metrics.OVERDUE,
+    "ambiguous_oldest": metrics.AMBIGUOUS_OLDEST_S,
+    "opt_outs": metrics.OPT_OUTS,
+    "kill_switches": metrics.KILL_SWITCHES,
+    "write_back_oldest": metrics.WRITE_BACK_OLDEST_S,
+    "evidence": metrics.EVIDENCE,
+    "evidence_oldest": metrics.EVIDENCE_OLDEST_S,
+}
+_COUNTED: dict[str, Family] = {
     "opened": metrics.OPENED,
     "closed": metrics.CLOSED,
     "closes": metrics.CLOSE_REASONS,
     "cases": metrics.CASES,
-    "stuck": metrics.STUCK,
-    "stuck_oldest": metrics.STUCK_OLDEST_S,
-    "overdue": metrics.OVERDUE,
     "base": metrics.BASE,
     "numerator": metrics.NUMERATOR,
     "denominator": metrics.DENOMINATOR,
@@ -159,76 +170,87 @@ _SHOWN: dict[str, Family] = {
     "outcomes": metrics.OUTCOMES,
     "contacted": metrics.CONTACTED,
     "claims": metrics.CLAIMS,
-    "ambiguous_oldest": metrics.AMBIGUOUS_OLDEST_S,
-    "opt_outs": metrics.OPT_OUTS,
-    "kill_switches": metrics.KILL_SWITCHES,
     "write_backs": metrics.WRITE_BACKS,
-    "write_back_oldest": metrics.WRITE_BACK_OLDEST_S,
-    "evidence": metrics.EVIDENCE,
-    "evidence_oldest": metrics.EVIDENCE_OLDEST_S,
 }
 
 Rows = dict[str, list[tuple[Any, ...]]]
+_WORDS: dict[str, Any] = {
+    "lines": [str(kind) for kind in LINE_KINDS],
+    "people": list(BY_PEOPLE),
+    "kept": list(KEPT),
+    "replaced": list(REPLACED),
+    "again": list(ANOTHER_ATTEMPT),
+    # A value on a bound belongs to the bucket below it, and to the one above in Postgres.
+    "buckets": [bound + 1e-6 for bound in metrics.TIME_TO_DECISION_S.buckets],
+}
 
 
 class RegisterCounts(Collector):
-    """`run` looks until `ended`; what is scraped is the last look, nothing before the first."""
+    """`run` looks until `ended`; what is scraped are the last looks, nothing before the first."""
 
     def __init__(self, pool: ConnectionPool[Connection], clock: Clock, modes: Mapping[str, int]) -> None:
         """`modes`: how many policies are loaded in each."""
         self._pool, self._clock, self._modes = pool, clock, dict(modes)
-        self._shown: list[Metric] = []
+        self._watched: list[Metric] = []
+        self._counted: list[Metric] = []
 
     def run(self, ended: threading.Event) -> None:
+        """What alerts watch is looked at every few seconds, all cases are counted as often as they can be."""
+        count_again_s = self._clock.monotonic()
         while not ended.is_set():
             began_s = self._clock.monotonic()
             try:
-                self._shown = self._seen()
+                self.watch()
             except (psycopg.Error, PoolTimeout) as error:
                 # The last look stays, with its time: whoever reads it sees how old it is.
-                log.warning("register_not_counted", error=type(error).__name__)
-            ended.wait(max(_EVERY_S, _SHARE * (self._clock.monotonic() - began_s)))
+                log.warning("register_not_watched", error=type(error).__name__)
+            watched_s = self._clock.monotonic()
+            if watched_s >= count_again_s:
+                try:
+                    self.count()
+                except (psycopg.Error, PoolTimeout) as error:
+                    log.warning("register_not_counted", error=type(error).__name__)
+                counted_s = self._clock.monotonic()
+                count_again_s = counted_s + _SHARE * (counted_s - watched_s)
+            ended.wait(max(_EVERY_S, _SHARE * (watched_s - began_s)))
 
     def collect(self) -> Iterable[Metric]:
-        return self._shown
+        return [*self._watched, *self._counted]
 
-    def _seen(self) -> list[Metric]:
+    def watch(self) -> None:
+        """Look at what alerts ask for."""
+        now = self._clock.now()
+        rows = self._rows(_WATCH, now)
+        shown = [family.sampled(_labelled(family, rows[name])) for name, family in _WATCHED.items()]
+        self._watched = [
+            *shown,
+            metrics.POLICIES.sampled(self._modes.items()),
+            metrics.WATCHED_AT_S.sampled([(now.timestamp(),)]),
+        ]
+
+    def count(self) -> None:
+        """Count all cases, and the report's figures."""
         began_s, now = self._clock.monotonic(), self._clock.now()
+        rows = self._rows(_COUNT, now)
+        shown = [family.sampled(_labelled(family, rows[name])) for name, family in _COUNTED.items()]
+        self._counted = [
+            *shown,
+            _time_to_decision(rows),
+            metrics.LOOKED_S.sampled([(self._clock.monotonic() - began_s,)]),
+            metrics.LOOKED_AT_S.sampled([(now.timestamp(),)]),
+        ]
+
+    def _rows(self, query: str, now: datetime) -> Rows:
+        """Label values and a number, by what they are; one statement, so that all of it is of one instant."""
+        found: Rows = defaultdict(list)
         with self._pool.connection() as connection, connection.transaction():
             connection.execute(f"SET LOCAL statement_timeout = {_LONGEST_MS}")
             # So many small plans take longer to compile than they would take to run.
             connection.execute("SET LOCAL jit = off")
-            rows = counted(connection, now)
-        took_s = self._clock.monotonic() - began_s
-        shown = [family.sampled(_labelled(family, rows[name])) for name, family in _SHOWN.items()]
-        return [
-            *shown,
-            _time_to_decision(rows),
-            metrics.POLICIES.sampled(self._modes.items()),
-            metrics.LOOKED_S.sampled([(took_s,)]),
-            metrics.LOOKED_AT_S.sampled([(now.timestamp(),)]),
-        ]
-
-
-def counted(connection: Connection, now: Any) -> Rows:
-    """Label values and a number, by what they are; one statement, so that all of it is of one instant."""
-    cursor = connection.execute(
-        _LOOK.encode(),
-        {
-            "now": now,
-            "lines": [str(kind) for kind in LINE_KINDS],
-            "people": list(BY_PEOPLE),
-            "kept": list(KEPT),
-            "replaced": list(REPLACED),
-            "again": list(ANOTHER_ATTEMPT),
-            # A value on a bound belongs to the bucket below it, and to the one above in Postgres.
-            "buckets": [bound + 1e-6 for bound in metrics.TIME_TO_DECISION_S.buckets],
-        },
-    )
-    found: Rows = defaultdict(list)
-    for name, first, second, number in cursor:
-        found[name].append((first, second, number))
-    return found
+            cursor = connection.execute(query.encode(), _WORDS | {"now": now})
+            for name, first, second, number in cursor:
+                found[name].append((first, second, number))
+        return found
 
 
 def _labelled(family: Family, rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:

@@ -17,10 +17,12 @@ make a new series. Only `partition` is a number. Beside these each process tells
 `python_...`.
 
 **Where the business is counted.** Not in the workers: a counter in a process begins anew with every restart, and a
-repeated transaction would be counted twice. Each connectors process that keeps the register looks at it every 5 s,
-or so seldom that looking takes a twentieth of the time, in one statement of one instant. So cases, decisions and
-money are right to the case, and follow the definitions of `saveline report`. All those processes tell the same
-numbers: take `max` over them, never `sum`. A figure that only outcomes or a holdout can show stays 0 of 0 until
+repeated transaction would be counted twice. Each connectors process that keeps the register counts all its cases
+every 5 s, or so seldom that counting takes a twentieth of the time, in one statement of one instant. So cases,
+decisions and money are right to the case, and follow the definitions of `saveline report`. What alerts watch (stuck,
+overdue, unsettled) is looked at by itself: every 5 s, and while all cases are counted up to a minute later. All those
+processes tell the same numbers: take `max` over them, never `sum`. A figure that only outcomes or a holdout can show
+stays 0 of 0 until
 there are some; without a holdout money is *value handled*, not recovered.
 """
 _ABOUT = {

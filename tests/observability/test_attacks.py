@@ -93,7 +93,9 @@ def test_no_word_in_the_register_makes_a_series(dsn: str) -> None:
         )
     with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
         counts = RegisterCounts(pool, SystemClock(), {"live": 1, strange(): 1})
-        shown = counts._seen()
+        counts.watch()
+        counts.count()
+        shown = list(counts.collect())
     assert foreign(shown) == []
     samples = {
         (sample.name, *sample.labels.values()): sample.value for metric in shown for sample in metric.samples
@@ -133,12 +135,12 @@ def test_while_the_register_is_away_the_last_look_stays(dsn: str) -> None:
     with ConnectionPool(dsn, min_size=1, max_size=1, timeout=0.2, open=True) as pool:
         counts, ended = RegisterCounts(pool, SystemClock(), {}), threading.Event()
         assert list(counts.collect()) == []
-        counts._shown = counts._seen()
+        counts.watch()
         with pool.connection():
             # Nobody gives it a connection.
             thread = threading.Thread(target=counts.run, args=(ended,))
             thread.start()
-            assert "saveline_cases" in {metric.name for metric in counts.collect()}
+            assert "saveline_cases_overdue" in {metric.name for metric in counts.collect()}
             ended.set()
             thread.join(30)
-        assert "saveline_cases" in {metric.name for metric in counts.collect()}
+        assert "saveline_cases_overdue" in {metric.name for metric in counts.collect()}
