@@ -20,7 +20,7 @@ CMD ["--help"]
 
 FROM product AS world
 USER root
-RUN uv pip install --system --no-cache --constraints /app/requirements.lock aiosmtpd
+RUN uv pip install --system --no-cache --constraints /app/requirements.lock aiosmtpd espeakng-loader numpy
 COPY tests/ /app/tests/
 ENV PYTHONPATH=/app
 USER saveline

@@ -2,9 +2,10 @@
 
 import io
 import wave
-from array import array
 from datetime import datetime
 from typing import Any
+
+import numpy as np
 
 from tests.world.simulators.twilio.account import API_VERSION, Account
 from tests.world.simulators.twilio.voice import spoken
@@ -47,14 +48,13 @@ class Recording:
 
     def _spoken(self) -> bytes:
         """8 kHz, 16 bit, one channel a side (or one for both)."""
-        tracks = [array("h") for _ in range(self.channels)]
-        for side, text in self._utterances:
-            samples = spoken(text, _RATE_HZ)
-            for index, track in enumerate(tracks):
-                mine = self.channels == 1 or index == side
-                track.extend(samples if mine else array("h", bytes(2 * len(samples))))
-        self.duration_s = max(1, round(len(tracks[0]) / _RATE_HZ))
-        frames = array("h", (sample for frame in zip(*tracks, strict=True) for sample in frame))
+        said = [(side, spoken(text, _RATE_HZ)) for side, text in self._utterances]
+        frames = np.zeros((sum(len(samples) for _, samples in said), self.channels), np.int16)
+        at = 0
+        for side, samples in said:
+            frames[at : at + len(samples), min(side, self.channels - 1)] = samples
+            at += len(samples)
+        self.duration_s = max(1, round(len(frames) / _RATE_HZ))
         out = io.BytesIO()
         with wave.open(out, "wb") as file:
             file.setnchannels(self.channels)

@@ -5,6 +5,8 @@ import threading
 from array import array
 
 import espeakng_loader
+import numpy as np
+from numpy.typing import NDArray
 
 # Of espeak-ng's speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -49,11 +51,12 @@ _lock = threading.Lock()
 _voice: _Voice | None = None
 
 
-def spoken(text: str, rate_hz: int) -> "array[int]":
+def spoken(text: str, rate_hz: int) -> NDArray[np.int16]:
     """16-bit samples at `rate_hz` of an English voice; the nearest sample is good enough for a telephone."""
     global _voice  # noqa: PLW0603 - the library is one for the process
     with _lock:
         _voice = _voice or _Voice()
         samples = _voice.speak(text)
     count = len(samples) * rate_hz // _voice.rate_hz
-    return array("h", (samples[n * _voice.rate_hz // rate_hz] for n in range(count)))
+    nearest = np.arange(count) * _voice.rate_hz // rate_hz
+    return np.frombuffer(samples, dtype=np.int16)[nearest] if count else np.zeros(0, np.int16)
