@@ -29,6 +29,11 @@ app.command(
     name="topics",
     help="Show what differs from the topics wanted, and put it right.",
 )
+app.command(
+    "streams.quarantine_cli:app",
+    name="quarantine",
+    help="What could not be processed: list, show, replay, discard.",
+)
 app.command("streams.up_cli:up", name="up", help="Start the whole system on this machine, with simulators.")
 app.command(
     "streams.understanding:app",

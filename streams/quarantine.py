@@ -5,6 +5,16 @@ import msgspec
 from streams.core import Record
 from streams.settings import LedgerSettings
 
+ATTEMPT = "attempt"
+REPLAYED_FROM = "replayed-from"
+# What stands beside a record's own headers, and is not taken along when it is sent again.
+ADDED = frozenset(
+    {
+        *("original-topic", "original-partition", "original-offset", "original-timestamp-ms"),
+        *("reason", "app-version", "deadline-due-ms", "deadline-version", REPLAYED_FROM, ATTEMPT),
+    }
+)
+
 
 class Rejected(msgspec.Struct, gc=False):
     """One record of the quarantine topic, in the transaction of the batch that it was part of."""
@@ -26,15 +36,18 @@ class Origin(msgspec.Struct, frozen=True):
 def of_record(
     record: Record, settings: LedgerSettings | Origin, reasons: tuple[str, ...], version: str
 ) -> Rejected:
+    came_with = list(record.headers or ())
+    attempts = [text for name, text in came_with if name == ATTEMPT]
     headers = [
-        *(record.headers or ()),
+        *((name, text) for name, text in came_with if name not in ADDED),
         ("original-topic", settings.source.encode()),
         ("original-partition", b"%d" % settings.partition),
         ("original-offset", b"%d" % record.offset),
         ("original-timestamp-ms", b"%d" % record.appended_ms),
         *(("reason", reason.encode()) for reason in reasons),
         ("app-version", version.encode()),
-        ("attempt", b"1"),
+        # One that was replayed says so; anybody else's word for it is as good as none.
+        (ATTEMPT, attempts[0] if attempts and attempts[0].isdigit() else b"1"),
     ]
     return Rejected(record.key, record.value, headers, record.offset)
 
@@ -54,6 +67,6 @@ def of_deadline(
         ("deadline-version", b"%d" % version),
         *(("reason", reason.encode()) for reason in reasons),
         ("app-version", core_version.encode()),
-        ("attempt", b"1"),
+        (ATTEMPT, b"1"),
     ]
     return Rejected(key, None, headers, None)

@@ -53,6 +53,17 @@ def batches(app: str) -> str:
     return f"{app}-batches"
 
 
+def settled_topic(app: str) -> str:
+    """What became of each record in quarantine, by where it stands there."""
+    return f"{app}-quarantine-settled"
+
+
+def replayable(app: str) -> frozenset[str]:
+    """Where a record in quarantine may be sent again: what our processes read."""
+    private = {changelog(app), batches(app), settled_topic(app), "case.quarantine.v1"}
+    return frozenset({topic.name for topic in wanted_topics(app=app)} - private)
+
+
 def wanted_topics(*, app: str = "saveline", partitions: int = 48, replication: int = 3) -> list[Topic]:
     """Every topic of `contracts.md`; ours all have the same number of partitions, since keys must meet."""
 
@@ -82,6 +93,7 @@ def wanted_topics(*, app: str = "saveline", partitions: int = 48, replication: i
             {**safe, **_COMPACTED, "delete.retention.ms": str(TOMBSTONE_RETENTION_MS), **_STAMPED},
         ),
         topic(batches(app), kept(SOURCE_RETENTION_MS)),
+        topic(settled_topic(app), {**safe, **_COMPACTED}),
     ]
 
 
