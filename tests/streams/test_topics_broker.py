@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.cli import app
 from streams.topics import Topic, wanted_topics
 from streams.topics_broker import UnreachableError, WrongTopicsError, apply, differences, read, require
+from tests.streams.rig import until
 
 pytestmark = pytest.mark.real
 
@@ -31,6 +32,8 @@ def create(bootstrap: str, name: str, partitions: int, **config: str) -> None:
     settings = {key.replace("_", "."): value for key, value in config.items()}
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(30)
+    # Made is not yet known everywhere.
+    until(lambda: name in admin.list_topics(timeout=20).topics, f"{name} to be known")
 
 
 def test_apply_makes_an_empty_cluster_right_and_then_has_nothing_to_do(bootstrap: str) -> None:
