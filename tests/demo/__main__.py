@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.registry import LockedRegistry
 from tests.demo import grocer, screen
+from tests.demo.killing import Killer
 from tests.demo.people import People
 from tests.demo.policies import PACE, hurried
 from tests.world.part import PartError
@@ -31,6 +33,8 @@ from tests.world.stack import Stack, quiescent
 
 _NOTICE_S = 34.0
 _SETTLED_WITHIN_S = 150.0
+# From the first process to the verdict, in lengths of the hour with its last deadline.
+_WHOLE_IN_HOURS = 1.25
 _KILLABLE = ("worker", "connectors", "edge", "broker")
 _TAKEN_BACK = ("returned", "redeliver", "cancel_order")
 _BACK = "SELECT count(DISTINCT order_id) FROM order_outcomes WHERE outcome IN ('completed', 'cancelled')"
@@ -70,10 +74,8 @@ _FAULTS: dict[str, list[dict[str, Any]]] = {
 class Hour:
     """One run of the demo over a stack that is up."""
 
-    def __init__(
-        self, stack: Stack, orders: list[grocer.Order], told: Callable[[str], None], seed: int
-    ) -> None:
-        self._stack, self._orders, self._told = stack, orders, told
+    def __init__(self, stack: Stack, orders: list[grocer.Order], seed: int) -> None:
+        self._stack, self._orders = stack, orders
         self._clock, self._codec = SystemClock(), Codec(LockedRegistry())
         broker = stack.environment["SAVELINE_BROKER"]
         self._producer = Producer(
@@ -154,11 +156,6 @@ class Hour:
                 time.sleep(0.2)
                 told = (connection.execute(_BACK).fetchone() or (0,))[0]
 
-    async def killed(self, name: str, after_s: float) -> None:
-        await asyncio.sleep(after_s)
-        self._told(f"{after_s:.0f} s: kill -9 for the {name}")
-        await asyncio.to_thread(self._stack.kill, name)
-
     async def watched(self, show: Callable[[screen.View, float], None]) -> screen.View:
         """Until every case is closed, or the time is over; the last look."""
         started = time.monotonic()
@@ -173,8 +170,22 @@ class Hour:
             await asyncio.sleep(0.5)
         return view
 
+    def until_quiet(self) -> None:
+        """What was killed is back, and nothing waits."""
+        give_up = time.monotonic() + _SETTLED_WITHIN_S
+        while not self._quiet():
+            if time.monotonic() > give_up:
+                raise PartError("what was killed has not come back: see its log")
+            time.sleep(0.2)
+
     def _quiet(self) -> bool:
         return all(quiescent(self._stack.url_of(name)) for name in ("worker", "connectors"))
+
+
+def _moments(given: argparse.Namespace) -> list[tuple[str, float]]:
+    """Each victim with its moment: as given, else anyone's guess; it is told, so that it can be given again."""
+    moments = given.kill_at + [round(random.random(), 3) for _ in given.kill[len(given.kill_at) :]]
+    return list(zip(given.kill, moments, strict=True))
 
 
 def _memory_mb() -> float:
@@ -186,7 +197,7 @@ def _memory_mb() -> float:
     return total / 1e6
 
 
-async def run(hour: Hour, out: Console, said: list[str], kill: str, within_s: float) -> screen.View:
+async def run(hour: Hour, out: Console, said: list[str], within_s: float) -> screen.View:
     await hour.prepare()
     out.print(f"{len(hour.expected)} cases will come up within {within_s:.0f} s.")
     with contextlib.ExitStack() as screens:
@@ -205,8 +216,6 @@ async def run(hour: Hour, out: Console, said: list[str], kill: str, within_s: fl
                     out.print(screen.line(view, elapsed_s), soft_wrap=True)
 
         works = [asyncio.create_task(hour.people.run()), asyncio.create_task(hour.play())]
-        if kill:
-            works.append(asyncio.create_task(hour.killed(kill, within_s * 0.6)))
         watching = asyncio.create_task(hour.watched(show))
         while not watching.done():
             done, _ = await asyncio.wait([watching, *works], return_when=asyncio.FIRST_COMPLETED)
@@ -242,6 +251,10 @@ def main() -> int:
             told=told,
             settings={"RING_S": "25", "CALLS_PER_SECOND": "50", "UNSEEN_AFTER_S": "20"},
         )
+        killers = [
+            Killer(stack, name, moment, (given.seconds + _NOTICE_S) * _WHOLE_IN_HOURS, told)
+            for name, moment in _moments(given)
+        ]
         stack.start()
     except PartError as error:
         out.print(str(error), markup=False)
@@ -249,13 +262,22 @@ def main() -> int:
     try:
         out.print(f"Everything is up after {time.monotonic() - begun:.0f} s. {_SHORTENED}")
         started = True
-        hour = Hour(stack, orders, told, given.seed)
-        view = asyncio.run(run(hour, out, said, given.kill, given.seconds))
+        hour = Hour(stack, orders, given.seed)
+        view = asyncio.run(run(hour, out, said, given.seconds))
         out.print(screen.line(view, time.monotonic() - begun), soft_wrap=True)
         hour.drive()
+        for killer in killers:
+            killer.now_or_never()
+        code = _verdict(stack, out, len(killers))
+        for killer in killers:
+            killer.join()
+        if code and killers:
+            # Killed under the verifier's eyes, it could not have processed everything. What is wrong stays wrong.
+            told("once more, now that what was killed is back")
+            hour.until_quiet()
+            code = _verdict(stack, out, len(killers))
         for name, count in stack.restarts.items():
             out.print(f"{name} was started again {count} x")
-        code = _verdict(stack, out)
         took_s = time.monotonic() - begun
         out.print(f"{took_s:.0f} s in all; all processes together held at most {hour.memory_mb:.0f} MB")
         if given.keep:
@@ -277,11 +299,11 @@ _SHORTENED = (
 )
 
 
-def _verdict(stack: Stack, out: Console) -> int:
+def _verdict(stack: Stack, out: Console, kills: int) -> int:
     """The report, then the verdict of whoever shares no code with the product."""
     # Each may leave sends whose fate nobody can tell.
-    kills = {"SAVELINE_KILLS": str(sum(stack.restarts.values()))}
-    environment = os.environ | stack.environment | kills
+    allowed = {"SAVELINE_KILLS": str(max(kills, sum(stack.restarts.values())))}
+    environment = os.environ | stack.environment | allowed
     command = [sys.executable, "-m", "streams.cli"]
     subprocess.run([*command, "report"], env=environment, check=False)
     verdict = subprocess.run([*command, "verify"], env=environment, check=False)
@@ -304,10 +326,33 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=200, help="how many orders get into trouble (200)")
     parser.add_argument("--seconds", type=float, default=15.0, help="within which time (15)")
     parser.add_argument("--seed", type=int, default=2026, help="the same seed plays the same hour")
-    parser.add_argument("--kill", choices=_KILLABLE, default="", help="kill -9 for this process meanwhile")
+    parser.add_argument(
+        "--kill",
+        choices=_KILLABLE,
+        action="append",
+        default=[],
+        help="kill -9 for this process at a random moment, which is told; may be given several times",
+    )
+    parser.add_argument(
+        "--kill-at",
+        type=_moment,
+        action="append",
+        default=[],
+        help="that moment, from 0.0 (while the processes start) to 1.0 (while it is verified), one a --kill",
+    )
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
     parser.add_argument("--folder", type=Path, help="where everything lies (a new temporary folder)")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if len(given.kill_at) > len(given.kill):
+        parser.error("--kill-at says when, --kill says what: there are more moments than victims")
+    return given
+
+
+def _moment(text: str) -> float:
+    moment = float(text)
+    if not 0 <= moment <= 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+    return moment
 
 
 if __name__ == "__main__":

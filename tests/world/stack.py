@@ -12,8 +12,10 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -109,6 +111,9 @@ class Stack:
         self.simulators = self._simulators(pace)
         self.processes: dict[str, Part] = {}
         self.restarts: dict[str, int] = {}
+        self.launching = threading.Event()
+        """Our own processes are being started: from here on one of them, or the broker, may be killed."""
+        self._killed = threading.Event()
         self._closing = threading.Event()
         self._restarting = threading.Lock()
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
@@ -196,18 +201,33 @@ class Stack:
                 env=self.environment | {"SAVELINE_HTTP_PORT": str(self.ports[name]), "SAVELINE_ORDINAL": "0"},
                 cwd=self.folder,
             )
-        launches: list[Callable[[], Any]] = [lambda n=name: self.start_process(n) for name in PROCESSES]
+        launches: list[Callable[[], Any]] = [partial(self._launch, name) for name in PROCESSES]
         if "fulfilment" in self.simulators:
             launches.append(self.simulators["fulfilment"].start)
+        self.launching.set()
         _at_once(launches)
         self._keeper.start()
+
+    def _launch(self, name: str) -> None:
+        """A process that ends before it is ready is a fault, unless it or the broker was killed on purpose."""
+        give_up = time.monotonic() + _READY_S
+        while True:
+            try:
+                self.start_process(name)
+            except PartError:
+                if not self._killed.is_set() or time.monotonic() > give_up:
+                    raise
+                self._started_again(name)
+            else:
+                return
 
     def start_process(self, name: str) -> None:
         """Start one of ours and wait until it says that it is ready."""
         self.processes[name].start(lambda: ready(self.url_of(name)), timeout_s=_READY_S)
 
     def kill(self, name: str) -> None:
-        """kill -9 for a process of ours or the broker; it is started again."""
+        """kill -9 for a process of ours or the broker, once it is there; it is started again."""
+        self._killed.set()
         if name == "broker":
             if self.kafka is None:
                 raise PartError("the broker is not ours to kill: SAVELINE_BROKER is set")
@@ -215,18 +235,26 @@ class Stack:
                 self.kafka.restart(1)
                 self.restarts["broker"] = self.restarts.get("broker", 0) + 1
             return
-        os.kill(self.processes[name].pid, 9)
+        give_up = time.monotonic() + _READY_S
+        while not self.processes[name].alive:
+            if time.monotonic() > give_up:
+                raise PartError(f"{name} is not there to be killed")
+            time.sleep(_LOOK_S / 10)
+        self.processes[name].send(signal.SIGKILL)
 
     def _keep(self) -> None:
         while not self._closing.wait(_LOOK_S):
             for name, part in self.processes.items():
                 if part.alive or self._closing.is_set():
                     continue
-                self.restarts[name] = self.restarts.get(name, 0) + 1
-                self._told(f"{name} ended with {part.returncode}: started again")
+                self._started_again(name)
                 # It may end at once again, as long as what it needs is away: then the next look tries once more.
                 with self._restarting, contextlib.suppress(PartError):
                     self.start_process(name)
+
+    def _started_again(self, name: str) -> None:
+        self.restarts[name] = self.restarts.get(name, 0) + 1
+        self._told(f"{name} ended with {self.processes[name].returncode}: started again")
 
     def close(self) -> None:
         """End everything, ours first, so that nothing complains about what is gone."""
