@@ -52,6 +52,10 @@ test: setup ## every test but the long chaos; starts what it needs
 test-fast: setup ## only the tests that start no real component
 	@.venv/bin/pytest -m 'not chaos and not real' -n 2 --dist loadgroup $(PYTEST_ARGS)
 
+.PHONY: test-observability
+test-observability: setup ## metrics, alerts, runbooks and dashboards on a system that lives through the demo
+	@.venv/bin/pytest -n 0 tests/observability $(PYTEST_ARGS)
+
 .PHONY: demo
 demo: setup ## play a grocer's busiest hour in a minute on real parts, report, verify (DEMO_ARGS="--kill worker" "--keep")
 	@$(PY) -m tests.demo $(DEMO_ARGS)
@@ -108,6 +112,14 @@ mutants: setup ## break the heart on purpose, by hand and by mutmut (MUTATE='sta
 	@rm -f mutants/mutmut-stats.json
 	@.venv/bin/mutmut run $(MUTATE)
 	@$(PY) -m tests.mutants.report
+
+.PHONY: dashboards
+dashboards: setup ## write the dashboards' JSON into the chart
+	@$(PY) -m dashboards
+
+.PHONY: previews
+previews: setup ## play the demo under a Prometheus and draw the dashboards' pictures for the docs
+	@$(PY) -m tests.observability.previews
 
 .PHONY: metrics-table
 metrics-table: setup ## write docs/metrics.md from the declarations

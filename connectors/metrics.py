@@ -33,6 +33,7 @@ def _words(enum: type[StrEnum], *besides: str) -> Values:
 
 
 _sent_on: Values = tuple([str(channel) for channel in CHANNEL_TOPICS])
+_provided_on: Values = tuple([name for name in _sent_on if name != Channel.PERSON])
 _answered_on = _words(Channel, NONE)
 _kinds, _modes, _resolutions = _words(Kind), _words(Mode), _words(Resolution, NONE)
 _currencies: Values = tuple(sorted(list_currencies()))
@@ -272,18 +273,18 @@ SENDS = Counted(
     "sends",
     "Attempts to send, by what the provider made of them.",
     _connectors,
-    channel=_sent_on,
+    channel=_provided_on,
     outcome=("accepted", "refused", "not_accepted", "unsure"),
 )
 PROVIDER_S = Timed(
     *("provider_seconds", "How long providers took to answer an attempt.", _connectors, _SHORT_S),
-    channel=_sent_on,
+    channel=_provided_on,
 )
 RATE_WAIT_S = Counted(
     "rate_limit_wait_seconds",
     "Time in which commands stood ready and the channel's rate held them back.",
     _connectors,
-    channel=_sent_on,
+    channel=_provided_on,
 )
 TAKEN_IN = Counted(
     "connectors_records",

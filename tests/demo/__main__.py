@@ -31,6 +31,7 @@ from tests.demo.policies import PACE, hurried
 from tests.world.part import PartError
 from tests.world.stack import Stack, quiescent
 
+SETTINGS = {"RING_S": "25", "CALLS_PER_SECOND": "50", "UNSEEN_AFTER_S": "20"}
 _NOTICE_S = 34.0
 _SETTLED_WITHIN_S = 150.0
 # From the first process to the verdict, in lengths of the hour with its last deadline.
@@ -249,7 +250,7 @@ def main() -> int:
             policies=hurried,
             pace=PACE,
             told=told,
-            settings={"RING_S": "25", "CALLS_PER_SECOND": "50", "UNSEEN_AFTER_S": "20"},
+            settings=SETTINGS,
         )
         killers = [
             Killer(stack, name, moment, (given.seconds + _NOTICE_S) * _WHOLE_IN_HOURS, told)
