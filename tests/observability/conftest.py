@@ -46,8 +46,10 @@ class Lived(msgspec.Struct):
         """Wait until what happened up to now was counted and scraped."""
         now_s, give_up = SystemClock().now().timestamp(), time.monotonic() + _LOOKED_WITHIN_S
         while time.monotonic() < give_up:
-            found = self.prometheus.query("max(saveline_register_looked_timestamp_seconds)")
-            if found and float(found[0]["value"][1]) > now_s:
+            found = self.prometheus.query(
+                '{__name__=~"saveline_register_(looked|watched)_timestamp_seconds"}'
+            )
+            if len(found) == 2 and min(float(one["value"][1]) for one in found) > now_s:
                 return
             time.sleep(0.2)
         raise AssertionError("the register was not counted: see connectors.log")

@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
+from psycopg_pool import ConnectionPool
 
+from connectors.clock import SystemClock
 from connectors.metrics import FIGURES
-from connectors.register.counts import counted
+from connectors.register.counts import _COUNT, RegisterCounts
 from connectors.register.migrate import upgrade
 from connectors.register.report import report
 from schemas.words import Arm, Kind, Mode
@@ -16,7 +19,7 @@ from tests.builders import NOON
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
 _WORDS = {
     "kind": (Kind.ITEM_UNAVAILABLE, Kind.DRIVER_WAITING),
-    "mode": (Mode.LIVE, Mode.LIVE, Mode.SHADOW),
+    "mode": (Mode.LIVE, Mode.LIVE, Mode.LIVE, Mode.LIVE, Mode.SHADOW),
     "arm": (Arm.TREATMENT, Arm.TREATMENT, Arm.TREATMENT, Arm.HOLDOUT),
     "actor": ("customer", "default", "staff", "delegate", "stored_preference", "unknown"),
     "resolution": (
@@ -50,20 +53,24 @@ def filled(dsn: str) -> psycopg.Connection:
     for n in range(_CASES):
         row = {
             **{name: next(turn) for name, turn in turns.items()},
-            "case_id": f"x{n}", "order_id": f"o{n // 2}", "conversation_id": f"o{n // 2}~x",
-            "customer_ref": f"c{n // 3}", "store_id": "s", "policy": "p@1", "version": 1, "missing": [],
-
-                "state": ("open", "decided", "done", "closed", "closed")[n % 5],
-                "announced": "",
-                "line_id": "L"
-            ,
-
-                "line_name": "n",
-                "quantity_short": n % 3 + 1,
-                "units_replaced": n % 3,
-                "value_minor": 100 + n
-            ,
-            "occurred_at": NOON, "opened_at": NOON + timedelta(seconds=n), "changed_at": NOON,
+            "case_id": f"x{n}",
+            "order_id": f"o{n // 2}",
+            "conversation_id": f"o{n // 2}~x",
+            "customer_ref": f"c{n // 3}",
+            "store_id": "s",
+            "policy": "p@1",
+            "version": 1,
+            "missing": [],
+            "state": ("open", "decided", "done", "closed", "closed")[n % 5],
+            "announced": "",
+            "line_id": "L",
+            "line_name": "n",
+            "quantity_short": n % 3 + 1,
+            "units_replaced": n % 3,
+            "value_minor": 100 + n,
+            "occurred_at": NOON,
+            "opened_at": NOON + timedelta(seconds=n),
+            "changed_at": NOON,
             "deadline_at": NOON + timedelta(minutes=1 + n % 7),
         }
         marks = ", ".join(["%s"] * len(row))
@@ -82,7 +89,7 @@ def filled(dsn: str) -> psycopg.Connection:
             connection.execute(
                 'INSERT INTO case_timeline (partition, "offset", case_id, order_id, changed_at, change)'
                 " VALUES (0, %s, %s, %s, %s, %s)",
-                [n, f"x{n}", f"o{n // 2}", NOON + timedelta(minutes=3), psycopg.types.json.Jsonb(change)],
+                [n, f"x{n}", f"o{n // 2}", NOON + timedelta(minutes=3), Jsonb(change)],
             )
     return connection
 
@@ -103,7 +110,9 @@ def test_every_figure_counts_what_the_report_counts(outcomes: bool, dsn: str) ->
     with filled(dsn) as connection:
         if outcomes:
             told(connection)
-        said, rows = report(connection), counted(connection, NOON + timedelta(hours=1))
+        said = report(connection)
+        with ConnectionPool(dsn, min_size=1, max_size=1, open=True) as pool:
+            rows = RegisterCounts(pool, SystemClock(), {})._rows(_COUNT, NOON + timedelta(hours=1))
     of = {
         name: {(first, second): float(number or 0) for first, second, number in rows[name]} for name in rows
     }
