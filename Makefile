@@ -56,6 +56,10 @@ test-fast: setup ## only the tests that start no real component
 test-observability: setup ## metrics, alerts, runbooks and dashboards on a system that lives through the demo
 	@.venv/bin/pytest -n 0 tests/observability $(PYTEST_ARGS)
 
+.PHONY: test-helm
+test-helm: setup ## the chart: lint, render, strict validation, restricted pods, wrong values, the edge started
+	@.venv/bin/pytest -q tests/helm $(PYTEST_ARGS)
+
 .PHONY: demo
 demo: setup ## play a grocer's busiest hour in a minute on real parts, report, verify (DEMO_ARGS="--kill worker" "--keep")
 	@$(PY) -m tests.demo $(DEMO_ARGS)
