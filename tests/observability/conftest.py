@@ -66,7 +66,7 @@ def lived(stack: Stack, folder: Path, orders: int, seconds: float) -> Lived:
     """Play it to its end, outcomes included; the stack is up, and stays up."""
     came = grocer.hour(orders, seconds, _SEED)
     life = Lived(stack, watched(stack, folder), came, SystemClock().now().timestamp())
-    hour = Hour(stack, came, lambda _line: None, _SEED)
+    hour = Hour(stack, came, _SEED)
 
     async def play() -> None:
         await hour.prepare()
