@@ -34,6 +34,11 @@ app.command(
     name="quarantine",
     help="What could not be processed: list, show, replay, discard.",
 )
+app.command(
+    "streams.kill_switch_cli:app",
+    name="kill-switch",
+    help="Silence a channel, a store or a kind within seconds.",
+)
 app.command("streams.up_cli:up", name="up", help="Start the whole system on this machine, with simulators.")
 app.command(
     "streams.understanding:app",
