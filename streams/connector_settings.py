@@ -57,9 +57,9 @@ class ConnectorSettings(FromEnvironment):
     ring_s: int = 25
     """How long a call rings."""
     calls_per_second: float = 1.0
+    """What the account may dial."""
     unseen_after_s: float = 60.0
     """For how long a provider is asked about a send of which nobody can tell, before it is given up as ambiguous."""
-    """What the account may dial."""
     fcm_account_file: Path
     """The project's service account, as Google gives it (JSON)."""
     fcm_base_url: str = "https://fcm.googleapis.com"
