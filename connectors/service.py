@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import msgspec
 import psycopg
@@ -27,6 +28,7 @@ from connectors.oms.queue import WriteBackQueue
 from connectors.oms.writeback import WriteBack
 from connectors.outbox import Connection, Outbox, Publish, publish_outbox
 from connectors.rates import Rate
+from connectors.retention import Retention
 from connectors.terms import Terms
 from connectors.unsettled import Patience, Unsettled
 from connectors.vault import Vault
@@ -59,6 +61,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     write_backs_at_once: int = 4
     evidence_at_once: int = 2
     evidence_chains: int = 4
+    keep: timedelta = timedelta(days=180)
+    """How long claims and calls stay in Postgres."""
 
 
 class Archive(msgspec.Struct, frozen=True):
@@ -119,6 +123,7 @@ class Service:
             seal_text=lambda customer_ref, text: vault.seal(customer_ref, text.encode(), TEXT_PURPOSE),
             reach=reach,
         )
+        self._retention = Retention(pool, clock, setup.keep)
         self.write_backs = WriteBackQueue(
             pool, outbox, clock, WriteBack(oms, blocked=blocks.against, reach=reach)
         )
@@ -150,6 +155,7 @@ class Service:
         """Blocks until `ended`; raises whatever fault ended one of its parts: the process has to restart."""
         works: list[tuple[str, Callable[[threading.Event], None]]] = [
             ("outbox", self._tell),
+            ("retention", self._retention.run),
             *[("write-back", self.write_backs.run)] * self._setup.write_backs_at_once,
             *[("evidence", self.evidence.run)] * self._setup.evidence_at_once,
         ]

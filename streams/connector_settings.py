@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretBytes, SecretStr
+from pydantic import AfterValidator, Field, SecretBytes, SecretStr
 from pydantic_settings import NoDecode
 
 from connectors.channels.catalogue import Providers
@@ -35,6 +35,8 @@ class ConnectorSettings(FromEnvironment):
     """Of each of our topics; all have the same number, for ever."""
     retention_days: int = 14
     """How long `case.events.v1` is kept: what is older than half of it when it arrives is stale."""
+    keep_days: int = Field(default=180, ge=30)
+    """How long claims, and calls word by word, stay in Postgres; longer than any command can come again."""
     pg_dsn: SecretStr
     """Postgres: claims, vault, register."""
     public_url: str

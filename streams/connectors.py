@@ -88,6 +88,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
             channels=frozenset(channel for name, channel in _CHANNELS.items() if name in parts),
             write_backs_at_once=_WRITE_BACKS_AT_ONCE if "write-back" in parts else 0,
             evidence_at_once=_EVIDENCE_AT_ONCE if "evidence" in parts else 0,
+            keep=timedelta(days=settings.keep_days),
         ),
         pool=pool,
         encode=codec.encode,
