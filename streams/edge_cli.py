@@ -48,10 +48,14 @@ from schemas.words import Channel
 from state import shelf
 from streams import logs
 from streams.connector_settings import key_of_32_bytes, several_secrets
+from streams.edge_probes import Probed, UnderTest
 from streams.environment import Faulty, FromEnvironment, read
 from streams.metrics import exposed
 
 _READY_S = 1.0
+# Longer than balancers and providers keep an idle connection (60 s at most of them): who closes first must be the
+# one who asks, else a webhook meets the closing and is lost.
+_KEEP_ALIVE_S = 75
 _Secrets = Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
 
 
@@ -86,6 +90,8 @@ class EdgeSettings(FromEnvironment):
     connections_max: int = 20
     database_wait_s: float = 4.0
     """For how long a request waits for a connection: a provider waits some seconds more."""
+    test_switch: bool = False
+    """Whether `/_test/...` exists. Never in production."""
 
 
 def edge() -> int:
@@ -104,6 +110,7 @@ def edge() -> int:
         port=settings.http_port,
         access_log=False,
         log_config=None,
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
     uvicorn.Server(config).run()
     return 0
@@ -167,6 +174,10 @@ def application(settings: EdgeSettings) -> Starlette:
     voice = VoiceHooks(exchange, claims)
     hooks = TwilioHooks(claims, texts, signed, calls.hung_up, voice.stopped)
     pages.add_middleware(TracedRequests)
+    if settings.test_switch:
+        under_test = UnderTest()
+        pages.add_middleware(Probed, under_test=under_test)
+        pages.router.routes.extend(under_test.routes())
     pages.add_middleware(MeasuredRequests, clock=clock)
     if second is not None:
         pages.router.lifespan_context = _asking(second)
