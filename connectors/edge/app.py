@@ -14,11 +14,11 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from connectors.clock import Clock
-from connectors.edge.choices import Choice, Choices, choices
+from connectors.edge.choices import Choice, Choices, choices, takes_note
 from connectors.edge.doors import NO_STORE, Refused, body_of
 from connectors.edge.facts import Facts, Unpublished
 from connectors.edge.page import render
-from connectors.edge.requests import Decisions, Picked, answer_of, signed_by_app
+from connectors.edge.requests import NOTE_CHARS_MAX, Decisions, Picked, answer_of, signed_by_app
 from connectors.edge.tokens import Links
 from connectors.edge.verdicts import Verdicts
 from connectors.notes import Notes
@@ -196,11 +196,12 @@ def _from_form(found: Choices, form: dict[str, str], request_id: str) -> Decisio
         case_id, version = form.get(f"case-{row}", ""), form.get(f"version-{row}", "")
         choice = form.get(f"choice-{row}")
         if case_id in by_id and version.isascii() and version.isdigit() and choice is not None:
-            picked.append(_picked(by_id[case_id], int(version), choice))
+            note = form.get(f"note-{row}", "").strip()
+            picked.append(_picked(by_id[case_id], int(version), choice, note))
     return Decisions(request_id=request_id, decisions=tuple(picked)) if picked else None
 
 
-def _picked(case: Choice, version: int, option_id: str) -> Picked:
+def _picked(case: Choice, version: int, option_id: str, note: str) -> Picked:
     shown = next((option for option in case.offered.options if option.option_id == option_id), None)
     return Picked(
         case_id=case.case_id,
@@ -209,6 +210,8 @@ def _picked(case: Choice, version: int, option_id: str) -> Picked:
         refund=not option_id,
         total_minor=shown.total.minor if shown is not None else None,
         currency=shown.total.currency if shown is not None else "",
+        # With a refund, no driver comes.
+        note=note[:NOTE_CHARS_MAX] if option_id and takes_note(case) else "",
     )
 
 

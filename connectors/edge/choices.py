@@ -8,7 +8,7 @@ import msgspec
 from connectors.blocks import without_blocked
 from connectors.outbox import Connection
 from schemas.commands import ChannelCommand, OfferedCase
-from schemas.words import CaseState, Purpose
+from schemas.words import LINE_KINDS, CaseState, Purpose
 
 _OFFERING = [str(p) for p in (Purpose.ASK, Purpose.UPDATE, Purpose.CALL, Purpose.DEFAULT, Purpose.CONFIRM)]
 # Claims keep their command as JSON.
@@ -35,6 +35,11 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     locale: str
     zone: str
     cases: tuple[Choice, ...]
+
+
+def takes_note(case: Choice) -> bool:
+    """Whether a driver will be helped by a word from the customer: at the door, not at the shelf."""
+    return case.offered.kind not in LINE_KINDS and bool(case.offered.options)
 
 
 def choices(

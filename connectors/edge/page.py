@@ -8,7 +8,7 @@ from babel.dates import format_time
 from babel.numbers import format_currency, get_currency_precision
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from connectors.edge.choices import Choices
+from connectors.edge.choices import Choices, takes_note
 from connectors.reasons import in_words
 from schemas.facts import Money
 
@@ -32,6 +32,7 @@ _WORDS = {
         "old_price": "at the old price",
         "gift": "part of a gift",
         "nothing": "There is nothing to choose.",
+        "note": "Anything that the driver has to know, such as a code (only the driver sees it, once)",
     },
     "de": {
         "title": "Ihre Bestellung",
@@ -52,6 +53,7 @@ _WORDS = {
         "old_price": "zum alten Preis",
         "gift": "Teil eines Geschenks",
         "nothing": "Es gibt nichts zu wählen.",
+        "note": "Was der Fahrer wissen muss, etwa ein Code (nur er sieht es, einmal)",
     },
 }
 _environment = Environment(
@@ -83,6 +85,7 @@ def render(choices: Choices, *, verdict: str | None = None, reason: str = "") ->
         language=language,
         money=money,
         clock=clock,
+        takes_note=takes_note,
         nonce=nonce,
         verdict=verdict,
         reason=in_words(reason, choices.locale),

@@ -12,6 +12,7 @@ from schemas.events import Answer
 from schemas.facts import Money
 
 BODY_BYTES_MAX = 64 * 1024
+NOTE_CHARS_MAX = 500
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
@@ -26,7 +27,7 @@ class Picked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total_minor: int | None = None
     currency: Annotated[str, msgspec.Meta(max_length=3)] = ""
     # For the driver: where to go, a code. It stays in the vault.
-    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    note: Annotated[str, msgspec.Meta(max_length=NOTE_CHARS_MAX)] = ""
 
     def __post_init__(self) -> None:
         if bool(self.option_id) == self.refund:

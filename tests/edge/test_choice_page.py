@@ -255,6 +255,26 @@ def test_a_code_for_the_driver_stays_in_the_vault_and_travels_as_a_reference(sho
     assert shop.notes.take(trigger.reference) is None
 
 
+def test_a_customer_at_the_page_may_leave_a_word_for_the_driver_and_none_at_the_shelf(shop: Shop) -> None:
+    code = "gate code 4711#"
+    way = an_option("code", kind=OptionKind.INSTRUCTIONS, components=())
+    link = shop.opens(an_exception(kind=Kind.ACCESS_ISSUE, line=None, options=(way,)))
+    assert 'name="note-0"' in ask(link)[1]
+    form = {"case-0": "x1", "version-0": "0", "choice-0": "code", "note-0": f" {code} "}
+    status, page = ask(link, urllib.parse.urlencode(form).encode())
+    assert (status, code in page) == (200, False)
+    [trigger] = shop.world.of(FulfilmentTrigger)
+    assert shop.notes.take(trigger.reference) == code
+
+
+def test_a_missing_line_takes_no_word_for_the_driver(shop: Shop) -> None:
+    link = shop.opens(an_exception())
+    assert "note-0" not in ask(link)[1]
+    form = {"case-0": "x1", "version-0": "0", "choice-0": "corner", "note-0": "gate code 4711#"}
+    assert ask(link, urllib.parse.urlencode(form).encode())[0] == 200
+    assert shop.world.expect_decision(Resolution.SUBSTITUTED).reference == ""
+
+
 def test_what_is_blocked_meanwhile_is_offered_no_more(shop: Shop) -> None:
     link = shop.opens(an_exception())
     assert "Corner Loaf 400 g" in ask(link)[1]
