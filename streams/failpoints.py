@@ -51,7 +51,8 @@ class Failpoints:
         if found.then == "kill_9":
             os.kill(os.getpid(), signal.SIGKILL)
         elif found.then == "stop":
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: sent to the process, it is noticed by another one, and this one goes on meanwhile.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         threading.Event().wait(found.delay_ms / 1000)
 
 
