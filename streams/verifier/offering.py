@@ -18,6 +18,9 @@ from schemas.events import (
 )
 from schemas.facts import CustomerFacts, Option
 from schemas.words import LINE_KINDS, Actor
+from schemas.words import WriteBackOutcome as Outcome
+from streams.verifier.limits import Limits
+from streams.verifier.limits import read as read_limits
 from streams.verifier.safety import Circumstances, against, dearer_minor, not_by_default, unsafe
 from streams.verifier.seen import Message, Seen, Story, instant
 from streams.verifier.verdict import Finding
@@ -29,11 +32,13 @@ _Reasons = Callable[[Circumstances], list[str]]
 def check(seen: Seen, story: Story) -> Finding:
     finding = Finding(invariant="I11")
     past = Past(seen.topics.of(Topic.CASE_EVENTS))
+    prices = Prices(seen, story)
     for command in story.commands.values():
         for case in command.cases:
             for shown in case.options:
                 finding.checked += 1
-                reasons = _against_offer(past, case.case_id, shown, command.issued_at)
+                limits = prices.of(case.case_id)
+                reasons = _against_offer(past, case.case_id, shown, limits, command.issued_at)
                 if reasons:
                     finding.wrong(
                         order=command.order_id,
@@ -43,7 +48,7 @@ def check(seen: Seen, story: Story) -> Finding:
                     )
     for update in story.updates.values():
         finding.checked += 1
-        reasons = _against_decision(past, update)
+        reasons = _against_decision(past, update, prices.of(update.case_id))
         if reasons:
             finding.wrong(
                 order=update.order_id,
@@ -54,21 +59,65 @@ def check(seen: Seen, story: Story) -> Finding:
     return finding
 
 
-def _against_offer(past: "Past", case_id: str, shown: OfferedOption, at: datetime) -> list[str]:
+class Prices:
+    """What may be dearer in which case. Where the order system changed a line, nobody else tells by how much."""
+
+    def __init__(self, seen: Seen, story: Story) -> None:
+        self._by_policy, self._story = read_limits(seen.policies), story
+        self._changed = {
+            update.case_id
+            for update in story.updates.values()
+            if any(one.outcome is Outcome.LINE_CHANGED for one in story.outcomes.get(update.command_id, []))
+        }
+
+    def of(self, case_id: str) -> Limits | None:
+        last = self._story.last(case_id)
+        return self._by_policy.get(last.policy) if last and case_id not in self._changed else None
+
+
+def _too_dear(dearer: int, absorbed: int, around: Circumstances, limits: Limits) -> list[str]:
+    """What speaks against a difference of which so much is ours to bear; the customer's own cap goes first."""
+    reasons = []
+    if absorbed > limits.absorb_max_minor:
+        reasons.append(f"{absorbed} of its price are borne, and only {limits.absorb_max_minor} may be")
+    own = around.facts.price_cap
+    same = own is not None and own.currency == around.exception.order_total.currency
+    cap_minor = own.minor if own is not None and same else limits.cap_minor
+    if dearer - absorbed > max(cap_minor, 0):
+        reasons.append(f"it is dearer by {dearer - absorbed} than the {cap_minor} that may be added")
+    return reasons
+
+
+def _against_offer(
+    past: "Past", case_id: str, shown: OfferedOption, limits: Limits | None, at: datetime
+) -> list[str]:
     def reasons(around: Circumstances) -> list[str]:
         option = _option(around.exception, shown.option_id)
         if option is None:
             return ["upstream did not suggest it"]
         found = against(option, around.short, around)
-        if dearer_minor(option, around.short, around) > 0 and not (shown.at_old_price or shown.dearer):
+        dearer = dearer_minor(option, around.short, around)
+        if dearer > 0 and not (shown.at_old_price or shown.dearer):
             found.append("it is dearer and does not say so")
+        elif dearer > 0 and limits is not None:
+            found += _too_dear(dearer, dearer if shown.at_old_price else 0, around, limits)
         return found
 
     return past.fewest(case_id, at, reasons)
 
 
-def _against_decision(past: "Past", update: OrderUpdate) -> list[str]:
+def _against_decision(past: "Past", update: OrderUpdate, limits: Limits | None) -> list[str]:
     decision, found = update.decision, []
+
+    def what_it_costs(around: Circumstances) -> list[str]:
+        options = [(_option(around.exception, part.option_id), part.quantity) for part in decision.chosen]
+        dearer = sum(dearer_minor(option, units, around) for option, units in options if option is not None)
+        absorbed = decision.absorbed.minor if decision.absorbed is not None else 0
+        return _too_dear(dearer, absorbed, around, limits) if limits is not None else []
+
+    # Staff may give more than a policy does.
+    if decision.actor is not Actor.STAFF:
+        found += past.fewest(update.case_id, decision.decided_at, what_it_costs)
     for part in decision.chosen:
 
         def when_taken(around: Circumstances, part: Any = part) -> list[str]:

@@ -548,6 +548,45 @@ def test_an_option_that_nobody_suggested_or_that_hides_its_price(day: Honest) ->
     assert "it is dearer and does not say so" in found(seen, "I11")
 
 
+def test_a_price_beyond_the_customers_cap_or_beyond_what_is_ours_to_bear() -> None:
+    def with_cap(minor: int) -> Callable[[ExceptionAccepted], ExceptionAccepted]:
+        return lambda accepted: replace(accepted, facts=a_customer(price_cap=pounds(minor)))
+
+    def accepted(record: Any) -> bool:
+        return isinstance(record, ExceptionAccepted)
+
+    dear = Honest()
+    dear.exception(
+        an_exception(options=(an_option("dear", unit_price=pounds(450)),)), a_customer(price_cap=pounds(300))
+    )
+    dear.fast_forward(seconds=30)
+    dear.taps("dear", confirmed=True, total_shown=pounds(6_250))
+    seen = dear.seen()
+    assert broken(seen) == set()
+    assert seen.topics.of(Topic.UPDATES)
+    change(seen, Topic.CASE_EVENTS, accepted, with_cap(240))
+    assert "option dear" in found(seen, "I11")
+    assert "decision x1.d1 not to be taken" in found(seen, "I11")
+    assert "dearer by 250 than the 240 that may be added" in found(seen, "I11")
+    ours = Honest()
+    ours.exception(an_exception(options=(an_option("dear", unit_price=pounds(260)),)))
+    ours.fast_forward(seconds=30)
+    ours.taps("dear")
+    seen = ours.seen()
+    assert broken(seen) == set()
+
+    def dearer(record: ExceptionAccepted) -> ExceptionAccepted:
+        options = (an_option("dear", unit_price=pounds(330)),)
+        return replace(record, exception=replace(record.exception, options=options))
+
+    def at_our_cost(update: Any) -> Any:
+        return replace(update, decision=replace(update.decision, absorbed=pounds(130)))
+
+    change(seen, Topic.CASE_EVENTS, accepted, dearer)
+    change(seen, Topic.UPDATES, ANYTHING, at_our_cost)
+    assert "130 of its price are borne, and only 100 may be" in found(seen, "I11")
+
+
 def test_a_decision_for_what_was_blocked_and_a_dearer_default(day: Honest) -> None:
     def for_what(option_id: str, actor: Actor) -> Callable[[Any], Any]:
         def make(update: Any) -> Any:
