@@ -57,8 +57,8 @@ test-observability: setup ## metrics, alerts, runbooks and dashboards on a syste
 	@.venv/bin/pytest -n 0 tests/observability $(PYTEST_ARGS)
 
 .PHONY: test-helm
-test-helm: setup ## the chart: lint, render, strict validation, restricted pods, wrong values, the edge started
-	@.venv/bin/pytest -q tests/helm $(PYTEST_ARGS)
+test-helm: setup ## the chart: lint, render, strict validation, restricted pods, wrong values, all pods started
+	@.venv/bin/pytest -q -n 0 tests/helm $(PYTEST_ARGS)
 
 .PHONY: demo
 demo: setup ## play a grocer's busiest hour in a minute on real parts, report, verify (DEMO_ARGS="--kill worker" "--keep")

@@ -53,6 +53,9 @@ app.command(
 app.command("streams.config_cli:app", name="config", help="What each process is told, and what it lacks.")
 app.command("streams.doctor_cli:doctor", name="doctor", help="What is reachable, and what is wrong?")
 app.command("streams.verifier.cli:verify", name="verify", help="Does what must hold, hold?")
+app.command(
+    "connectors.register.cli:migrate_command", name="migrate", help="Bring the database to this version."
+)
 app.command("connectors.register.cli:report_command", name="report", help="How well does it do?")
 app.command("connectors.register.cli:trace_command", name="trace", help="What happened to this order?")
 

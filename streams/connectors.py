@@ -27,7 +27,6 @@ from connectors.oms.reference import ReferenceOms
 from connectors.outbox import Connection
 from connectors.rates import Rate
 from connectors.register.counts import RegisterCounts
-from connectors.register.migrate import upgrade
 from connectors.service import Archive, Service, Setup
 from connectors.unsettled import Patience
 from connectors.vault import Vault
@@ -68,7 +67,6 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     """Run these parts until a signal ends it; never returns."""
     logs.configure("connectors")
     dsn = settings.pg_dsn.get_secret_value()
-    upgrade(dsn)
     codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
     pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=2, max_size=60, open=True)
     vault = Vault(

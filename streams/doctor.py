@@ -4,7 +4,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import msgspec
@@ -38,12 +38,12 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wrong(Exception):
-    """What is wrong, and what to do."""
+    """What is wrong, and what to do; `away`: nobody answered, which may pass by itself."""
 
-    def __init__(self, words: str, do: str) -> None:
+    def __init__(self, words: str, do: str, *, away: bool = False) -> None:
         super().__init__(words)
         # One line, however many the other side used.
-        self.words, self.do = " ".join(words.split()), do
+        self.words, self.do, self.away = " ".join(words.split()), do, away
 
 
 class Doctor:
@@ -74,6 +74,18 @@ class Doctor:
                 yield Diagnosis(part=part, ok=True, words=look())
             except Wrong as wrong:
                 yield Diagnosis(part=part, ok=False, words=wrong.words, do=wrong.do)
+
+    def lacks(self, *parts: Literal["evidence bucket", "evidence key"]) -> list[str]:
+        """What no waiting will mend, one line each: a process that needs it should not start."""
+        found: list[str] = []
+        looks = {"evidence bucket": self._bucket, "evidence key": self._key}
+        for part in parts:
+            try:
+                looks[part]()
+            except Wrong as wrong:
+                if not wrong.away:
+                    found.append(f"{part}: {wrong.words}. To do: {wrong.do}")
+        return found
 
     def _need(self, *names: str) -> list[str]:
         missing = [name for name in names if not self._given.get(name)]
@@ -145,9 +157,7 @@ class Doctor:
         except psycopg.Error as error:
             raise Wrong(str(error).strip(), "start Postgres, or set SAVELINE_PG_DSN") from error
         if lacking:
-            raise Wrong(
-                f"lacks the revisions {', '.join(lacking)}", "start `saveline connectors`: it brings them"
-            )
+            raise Wrong(f"lacks the revisions {', '.join(lacking)}", "run `saveline migrate`")
         return "answers, and has every revision"
 
     def _bucket(self) -> str:
@@ -170,7 +180,7 @@ class Doctor:
             do = "create it with object lock, or set SAVELINE_EVIDENCE_BUCKET and the credentials (AWS_...)"
             raise Wrong(f"{name}: {code}", do) from error
         except BotoCoreError as error:
-            raise Wrong(f"{error}", "start the store, or set SAVELINE_S3_ENDPOINT") from error
+            raise Wrong(f"{error}", "start the store, or set SAVELINE_S3_ENDPOINT", away=True) from error
         if lock.get("ObjectLockEnabled") != "Enabled":
             raise Wrong(f"{name} has no object lock", "create it anew with object lock enabled")
         return f"{name} is there, and locks its objects"

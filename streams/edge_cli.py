@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Annotated, Literal
 
+import psycopg
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import AfterValidator, PositiveFloat, SecretBytes, SecretStr
@@ -35,6 +36,7 @@ from connectors.edge.voice import VoiceHooks
 from connectors.metrics import IN_EDGE
 from connectors.notes import Notes
 from connectors.outbox import Connection, Outbox
+from connectors.register import migrate
 from connectors.second_opinion import SecondOpinion
 from connectors.tasks import Tasks
 from connectors.tracing import TracedRequests
@@ -101,6 +103,10 @@ def edge() -> int:
     except Faulty as error:
         print(error, file=sys.stderr)
         return 2
+    if lacking := _lacking(settings.pg_dsn.get_secret_value()):
+        words = f"postgres: lacks the revisions {', '.join(lacking)}. To do: run `saveline migrate`"
+        print(words, file=sys.stderr)
+        return 2
     import uvicorn
 
     logs.configure("edge")
@@ -114,6 +120,14 @@ def edge() -> int:
     )
     uvicorn.Server(config).run()
     return 0
+
+
+def _lacking(dsn: str) -> list[str]:
+    try:
+        return migrate.lacking(dsn)
+    except psycopg.OperationalError:
+        # Away is not lacking: `/readyz` says so until it is back.
+        return []
 
 
 def application(settings: EdgeSettings) -> Starlette:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from connectors.register import migrate
 from connectors.register.figures import Figure
 from connectors.register.report import Report, report
 from connectors.register.telling import moments, paragraphs
@@ -18,6 +19,18 @@ from connectors.register.trace import trace
 
 Dsn = Annotated[str, Parameter(env_var="SAVELINE_PG_DSN", help="The register's Postgres.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
+
+
+def migrate_command(*, dsn: Dsn) -> int:
+    """Bring the database to the schema of this version; waits for another that is doing the same."""
+    try:
+        brought = migrate.lacking(dsn)
+        migrate.upgrade(dsn)
+    except psycopg.Error as error:
+        print(f"postgres: {migrate.in_a_line(error)}. To do: {migrate.REACH}", file=sys.stderr)
+        return 1
+    print(f"brought the revisions {', '.join(brought)}" if brought else "every revision is there")
+    return 0
 
 
 def report_command(

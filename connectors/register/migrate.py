@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # One number for everybody who migrates this product's schema.
 _LOCK = 0x5A7E11E
+REACH = "start Postgres, or set SAVELINE_PG_DSN"
 
 
 def lacking(dsn: str) -> list[str]:
@@ -20,6 +21,11 @@ def lacking(dsn: str) -> list[str]:
     script = ScriptDirectory(str(_MIGRATIONS))
     done = {one.revision for row in rows for one in script.iterate_revisions(row[0], "base")}
     return sorted({one.revision for one in script.walk_revisions()} - done)
+
+
+def in_a_line(error: psycopg.Error) -> str:
+    """The server's words, which may come on many lines."""
+    return " ".join(str(error).split())
 
 
 def upgrade(dsn: str, revision: str = "head") -> None:

@@ -11,18 +11,21 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
+{{- define "saveline.podUser" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
 {{- define "saveline.podSecurity" -}}
 automountServiceAccountToken: false
 serviceAccountName: {{ .root.Release.Name }}-saveline
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  seccompProfile: {type: RuntimeDefault}
+securityContext: {{- include "saveline.podUser" .root | nindent 2 }}
 {{- end }}
 
-{{- define "saveline.container" -}}
+{{- define "saveline.program" -}}
 image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}"
 imagePullPolicy: {{ .root.Values.image.pullPolicy | default "IfNotPresent" }}
 command: ["saveline"]
@@ -32,6 +35,10 @@ securityContext:
   capabilities: {drop: [ALL]}
 envFrom:
   - secretRef: {name: {{ .root.Values.secretName }}}
+{{- end }}
+
+{{- define "saveline.container" -}}
+{{ include "saveline.program" . }}
 ports:
   - {name: http, containerPort: {{ .port }}}
 # Live: a restart would help. A rebalance or a broker that is away is no reason.

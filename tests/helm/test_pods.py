@@ -1,0 +1,139 @@
+"""The commands, the environment and the probes that the chart writes, on the real processes before a real stack."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+
+from streams.outcomes import Unreachable
+from tests.helm.test_chart import pods, rendered
+from tests.world.part import Part, free_port
+from tests.world.stack import Stack
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+SAVELINE = str(Path(sys.executable).with_name("saveline"))
+# What the chart's values say rather than the Secret.
+SETTINGS = ("BROKER", "PARTITIONS", "REPLICATION")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("helm") / "stack")
+    stack.start()
+    yield stack
+    stack.close()
+
+
+def clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("SAVELINE_")}
+
+
+def values(stack: Stack) -> dict[str, Any]:
+    return {"settings": {name: stack.environment[f"SAVELINE_{name}"] for name in SETTINGS}}
+
+
+def container(stack: Stack, name: str) -> dict[str, Any]:
+    return next(c for pod in pods(rendered(values(stack))) for c in pod["containers"] if c["name"] == name)
+
+
+def environment(stack: Stack, one: dict[str, Any], port: int, folder: Path) -> dict[str, str]:
+    """The Secret's variables, over them the pod's own; its files, address and volume are here others."""
+    settings = {f"SAVELINE_{name}" for name in SETTINGS}
+    secret = {name: value for name, value in stack.environment.items() if name not in settings}
+    # A pod has no such switch.
+    del secret["SAVELINE_TEST_SWITCH"]
+    written = {each["name"]: each.get("value", "1") for each in one["env"]}
+    here = {
+        "SAVELINE_HTTP_HOST": "127.0.0.1",
+        "SAVELINE_HTTP_PORT": str(port),
+        "SAVELINE_DATA_FOLDER": str(folder / "state"),
+        **{name: secret[name] for name in ("SAVELINE_FCM_ACCOUNT_FILE", "SAVELINE_EVIDENCE_KEY_FILE")},
+    }
+    return secret | written | {name: value for name, value in here.items() if name in written}
+
+
+@pytest.mark.parametrize("name", ["worker", "connectors", "edge"])
+def test_the_rendered_process_starts_beside_the_others_and_meets_its_probes(
+    stack: Stack, tmp_path: Path, name: str
+) -> None:
+    one, port = container(stack, name), free_port()
+    assert one["command"] == ["saveline"]
+    assert one["ports"][0]["containerPort"] == int(
+        next(e["value"] for e in one["env"] if e["name"] == "SAVELINE_HTTP_PORT")
+    )
+    command = [SAVELINE, *one["args"]]
+    part = Part(name, command, tmp_path / "log", env=environment(stack, one, port, tmp_path), cwd=tmp_path)
+
+    def meets(probe: str) -> bool:
+        path = one[probe]["httpGet"]["path"]
+        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=5).ok
+
+    part.start(lambda: meets("readinessProbe"), timeout_s=120)
+    try:
+        assert meets("livenessProbe")
+        assert meets("startupProbe")
+    finally:
+        part.stop()
+
+
+def ended(command: list[str], given: dict[str, str], folder: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [SAVELINE, *command],
+        env=clean() | given,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_rendered_job_brings_the_tables_that_the_edge_asks_for(
+    stack: Stack, tmp_path: Path, dsn: str
+) -> None:
+    empty = {"SAVELINE_PG_DSN": dsn}
+    edge = container(stack, "edge")
+    code, said = ended(edge["args"], environment(stack, edge, free_port(), tmp_path) | empty, tmp_path)
+    assert (code, said.count("\n")) == (2, 1), said
+    assert "To do: run `saveline migrate`" in said
+    job = container(stack, "migrate")
+    code, said = ended(job["args"], environment(stack, job, 0, tmp_path) | empty, tmp_path)
+    assert code == 0, said
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("SELECT to_regclass('claims')").fetchone() != (None,)
+    assert ended(job["args"], empty, tmp_path) == (0, "every revision is there\n")
+
+
+def test_connectors_that_lack_something_say_all_of_it_and_what_to_do(stack: Stack, tmp_path: Path) -> None:
+    one = container(stack, "connectors")
+    given = environment(stack, one, free_port(), tmp_path)
+    wrong = {
+        "SAVELINE_APP": "other",
+        "SAVELINE_EVIDENCE_BUCKET": "not-there",
+        "SAVELINE_EVIDENCE_KEY_FILE": "/no/key",
+    }
+    code, said = ended(one["args"], given | wrong, tmp_path)
+    assert code == 2, said
+    assert "Traceback" not in said
+    assert "topics: other-batches is missing. To do: run `saveline topics apply`\n" in said
+    assert "evidence bucket: not-there: 404. To do: create it" in said
+    assert "evidence key: /no/key cannot be read as a key: FileNotFoundError. To do: make one" in said
+    code, said = ended(one["args"], given | {"SAVELINE_PG_DSN": "postgresql://127.0.0.1:9/x"}, tmp_path)
+    assert (code, said.count("\n")) == (Unreachable.exit_code, 1), said
+    assert said.endswith("To do: start Postgres, or set SAVELINE_PG_DSN\n")
+
+
+def test_a_worker_whose_topics_are_missing_stops_with_what_to_do(stack: Stack, tmp_path: Path) -> None:
+    one = container(stack, "worker")
+    given = environment(stack, one, free_port(), tmp_path) | {"SAVELINE_APP": "other"}
+    code, said = ended(one["args"], given, tmp_path)
+    assert code == 2, said
+    assert "other-batches: is missing" in said
+    assert "saveline topics plan" in said
