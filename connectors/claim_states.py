@@ -17,12 +17,16 @@ Every move is one conditional UPDATE together with its receipt, so that of two w
 
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from connectors.outbox import Connection, Outbox
 from schemas.events import ReceiptReceived
 from schemas.words import Channel, ReceiptState
+
+if TYPE_CHECKING:
+    # Whoever only wants the words, as the metrics of a worker do, starts without Postgres' client.
+    from connectors.outbox import Connection, Outbox
 
 
 class ClaimState(StrEnum):
@@ -61,7 +65,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     receipt: ReceiptState | None = None
 
 
-def move(connection: Connection, outbox: Outbox, command_id: str, how: Move, now: datetime) -> bool:
+def move(connection: "Connection", outbox: "Outbox", command_id: str, how: Move, now: datetime) -> bool:
     """The one place where a state changes; False if it was settled otherwise meanwhile."""
     row = connection.execute(
         "UPDATE claims SET state = %s, reason = %s, live = live AND %s,"

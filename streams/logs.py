@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-import structlog
-
 # What our own lines may say beside their words. Names of things and counts: no text of anybody's.
 ALLOWED = frozenset(
     {
@@ -24,7 +22,21 @@ _CHATTY = ("twilio", "urllib3", "botocore", "boto3", "aiokafka.consumer.fetcher"
 
 
 def configure(process: str, level: int = logging.INFO) -> None:
-    """From here on everything in this process that logs, logs so."""
+    """From here on everything in this process that logs, logs so; our own lines name what they are about."""
+    # Not above: a worker, whose lines are plain words, starts sooner without it.
+    import structlog
+
+    configure_words(process, level)
+    structlog.configure(
+        processors=[_only_allowed, _about, _handed_over],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def configure_words(process: str, level: int = logging.INFO) -> None:
+    """The same for a process in which nothing says more than words."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(process))
     root = logging.getLogger()
@@ -32,12 +44,6 @@ def configure(process: str, level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    structlog.configure(
-        processors=[_only_allowed, _about, _handed_over],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
 
 
 class JsonLines(logging.Formatter):

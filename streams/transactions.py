@@ -63,6 +63,9 @@ class Transactions:
                 # with the default of 100 ms every second commit would wait that long.
                 "retry.backoff.ms": 1,
                 "retry.backoff.max.ms": 100,
+                # With the default of 30 s, a request that a broker keeps while others die lives as long as the
+                # transaction (found by chaos: all stood still for 31 s). Asked again, the broker drops repeats.
+                "request.timeout.ms": 5_000,
                 # The commit flushes, so that lingering only decides how full the requests are.
                 "linger.ms": 5,
                 "queue.buffering.max.messages": 1_000_000,

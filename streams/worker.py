@@ -82,7 +82,7 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
 
 def run(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock | None = None) -> None:
     """Run until a signal ends it; never returns."""
-    logs.configure("worker")
+    logs.configure_words("worker")
     app = build(core, settings, clock or SystemClock())
     _spare_the_collector()
     faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
