@@ -167,7 +167,7 @@ def test_it_says_how_it_is_and_can_be_killed_where_a_test_wants_it(running: Runn
     until(lambda: ask("/readyz").ok, "readiness", 60)
     assert ask("/livez").ok
     until(lambda: ask("/_test/quiescent").json()["quiescent"], "quiescence", 60)
-    assert 'saveline_connectors_waiting{channel="",what="outbox"}' in ask("/metrics").text
+    assert 'saveline_connectors_waiting{channel="none",what="outbox"}' in ask("/metrics").text
     contact = CustomerContact(customer_ref="ann", revision=1, phone=ANN, occurred_at=SystemClock().now())
     running.sends(Topic.CONTACTS, contact, "ann")
     failpoint = {"point": "after_send_before_record", "match": {"channel": "sms"}, "then": "kill_9"}
