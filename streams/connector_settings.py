@@ -60,6 +60,8 @@ class ConnectorSettings(FromEnvironment):
     """How long a call rings."""
     calls_per_second: float = 1.0
     """What the account may dial."""
+    ask_after_s: float = Field(default=90.0, gt=0)
+    """A call of which nobody has reported for so long is asked after: its last report may be lost."""
     unseen_after_s: float = 60.0
     """For how long a provider is asked about a send of which nobody can tell, before it is given up as ambiguous."""
     fcm_account_file: Path

@@ -81,7 +81,8 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
             providers=settings.providers,
             rates={Channel.VOICE: Rate(per_second=settings.calls_per_second)},
             patience={
-                channel: Patience(unseen_after_s=settings.unseen_after_s) for channel in CHANNEL_TOPICS
+                channel: Patience(unseen_after_s=settings.unseen_after_s, ask_after_s=settings.ask_after_s)
+                for channel in CHANNEL_TOPICS
             },
             channels=frozenset(channel for name, channel in _CHANNELS.items() if name in parts),
             write_backs_at_once=_WRITE_BACKS_AT_ONCE if "write-back" in parts else 0,
