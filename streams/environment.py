@@ -55,6 +55,11 @@ def read(kind: type[S]) -> S:
         raise Faulty("\n".join(faults(error))) from None
 
 
+def account() -> str:
+    """Who is at work; a pod's user may have no name."""
+    return os.environ.get("USER") or f"uid {os.getuid()}"
+
+
 def faults(error: ValidationError) -> list[str]:
     """Values are never told: they may be secrets."""
     return [

@@ -98,5 +98,12 @@ class Admission:
 def producer(client: dict[str, str]) -> Producer:
     """Idempotent, and partitioned as Java's clients do, so that a key meets its order everywhere."""
     return Producer(
-        client | {"enable.idempotence": "true", "partitioner": "murmur2_random", "linger.ms": "5"}
+        client
+        | {
+            "enable.idempotence": "true",
+            "partitioner": "murmur2_random",
+            "linger.ms": "5",
+            # As large as a broker takes by default: what upstream could send, quarantine has to hold.
+            "message.max.bytes": "1048588",
+        }
     )

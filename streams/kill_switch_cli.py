@@ -1,6 +1,5 @@
 """`saveline kill-switch`: silence a channel, a store or a kind within seconds, and let it speak again."""
 
-import getpass
 import json
 import sys
 import uuid
@@ -18,7 +17,7 @@ from schemas.codec import Codec
 from schemas.events import KillSwitchChanged
 from schemas.registry import registry
 from schemas.words import SwitchScope
-from streams.environment import Faulty, FromEnvironment, read
+from streams.environment import Faulty, FromEnvironment, account, read
 from streams.intake import FLUSH_S, producer
 
 app = App(
@@ -93,7 +92,7 @@ def _turned(scope: SwitchScope, name: str, why: str, by: str, *, thrown: bool) -
         print(found, file=sys.stderr)
         return 2
     change = Change(
-        scope=scope, name=name, thrown=thrown, by=by or getpass.getuser(), why=why, at=SystemClock().now()
+        scope=scope, name=name, thrown=thrown, by=by or account(), why=why, at=SystemClock().now()
     )
     try:
         settings = read(SwitchSettings)

@@ -1,6 +1,5 @@
 """`saveline quarantine`: what could not be processed is listed, shown, replayed once, or discarded."""
 
-import getpass
 import json
 import re
 import sys
@@ -16,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.clock import SystemClock
-from streams.environment import Faulty, read
+from streams.environment import Faulty, account, read
 from streams.quarantined import (
     AT_ONCE_MAX,
     OvertakenError,
@@ -137,7 +136,7 @@ def replay(
                 print(f"would replay {one.id} to {one.topic}: {_first_line(one)}")
             print(f"{len(would)} would be replayed")
             return 0
-        settling = Settling(quarantine, settings.client, app=settings.app, by=by or getpass.getuser())
+        settling = Settling(quarantine, settings.client, app=settings.app, by=by or account())
         count = 0
         for one in settling.replay(_paced(sendable, rate), SystemClock().now(), _at_once(rate)):
             print(f"replayed {one.id} to {one.topic}")
@@ -164,7 +163,7 @@ def discard(
         _needs_a_choice(ids, since, reason, topic, everything=everything)
         quarantine, settings = _open()
         chosen = _chosen(quarantine.records(_since_ms(since)), ids, reason, topic)
-        settling = Settling(quarantine, settings.client, app=settings.app, by=by or getpass.getuser())
+        settling = Settling(quarantine, settings.client, app=settings.app, by=by or account())
         count = sum(1 for _ in settling.discard(chosen, SystemClock().now(), why))
         print(f"{count} discarded")
         return 0

@@ -1,12 +1,13 @@
 """The quarantine is emptied by people: what waits is seen, and replayed once, whoever else tries and whatever dies."""
 
+import contextlib
 import json
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.cli import app as saveline
@@ -14,6 +15,7 @@ from streams.core import Record
 from streams.quarantine import Origin, of_record
 from streams.quarantined import OvertakenError, Quarantine, Settling
 from streams.topics import settled_topic
+from tests.streams.rig import until
 
 pytestmark = pytest.mark.real
 UPSTREAM = "order.outcomes.v1"
@@ -30,9 +32,13 @@ class Ward:
         self.key = mark.encode()
         admin = AdminClient(self.client)
         wanted = [self.topic, settled_topic(self.app)]
-        wanted += [] if UPSTREAM in admin.list_topics(timeout=20).topics else [UPSTREAM]
-        for made in admin.create_topics([NewTopic(name, 2, 1) for name in wanted]).values():
-            made.result(30)
+        for made in admin.create_topics([NewTopic(name, 2, 1) for name in (*wanted, UPSTREAM)]).values():
+            # The upstream topic is one for all tests.
+            with contextlib.suppress(KafkaException):
+                made.result(30)
+        until(
+            lambda: {*wanted, UPSTREAM} <= {*admin.list_topics(timeout=20).topics}, "the topics to be known"
+        )
         self.quarantine = Quarantine(self.client, topic=self.topic, app=self.app)
 
     def put(self, value: bytes, *reasons: str, source: str = UPSTREAM, headers: object = ()) -> None:
