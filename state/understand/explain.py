@@ -153,11 +153,13 @@ class _Walk:
             step = STEPS.get(part)
             after = None if step is None else step(heard)
             if after is not None:
-                yield end, after._replace(trails=part is Part.TRAILING)
+                yield end, after._replace(trails=part is Part.TRAILING, counts=False)
         for slot in self._slots[at]:
             after = zero(heard) if slot.kind == "zero" else narrow(heard, slot)
             if after is not None:
-                yield slot.end, after._replace(exact=after.exact and slot.exact, trails=False)
+                counts = slot.kind == "key"
+                exact = after.exact and slot.exact
+                yield slot.end, after._replace(exact=exact, trails=False, counts=counts)
 
     def _meaning(self, heard: Heard) -> Meaning | None:
         """The meaning of a complete explanation. One that means nothing still disagrees with the others."""

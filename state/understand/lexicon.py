@@ -17,7 +17,7 @@ class Part(StrEnum):
     """What a phrase does in an answer; `explain.py` says in which order parts may follow each other."""
 
     FILLER = "filler"  # then, actually
-    TRAILING = "trailing"  # erm, so, and: whoever ends on one has not ended
+    TRAILING = "trailing"  # erm, so, right: whoever ends on one has not ended, or asks back
     POLITE = "polite"  # please, thanks, love
     GREETING = "greeting"  # a hello turns a yes into the answering of a phone
     YES = "yes"  # enough for a final yes
@@ -65,6 +65,7 @@ class Lexicon(msgspec.Struct, frozen=True):
     pence: frozenset[str]
     negations: frozenset[str]  # a refusal has one of these
     negators: frozenset[str]  # in a product's name: "no" sugar is not sugar
+    whereabouts: frozenset[str]  # before a place: "in the bin" is not behind it
     mends: tuple[tuple[str, ...], ...]  # "sorry, I mean": what follows replaces what was said
     function_words: frozenset[str]  # never the name of a product by themselves
     opt_out_words: frozenset[str]

@@ -104,7 +104,10 @@ class Catalogue:
         yield from self._priced(said, at)
         yield from self._sized(said, at)
         yield from self._superlatives(said, at)
-        yield from self._named(said, at)
+        elsewhere = self._elsewhere(said, at)
+        for slot in self._named(said, at):
+            if not slot.fits <= elsewhere:
+                yield slot._replace(fits=slot.fits - elsewhere)
 
     def _numbered(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for end, value in number_at(said, at, self.lexicon):
@@ -198,6 +201,21 @@ class Catalogue:
             if sum(sign * v > first for v in values.values()) != 1:
                 return frozenset()
         return fits if len(fits) == 1 else frozenset()
+
+    def _elsewhere(self, said: tuple[str, ...], at: int) -> Numbers:
+        """The places that are not meant by how they are said: "in the bin" is not behind it."""
+        if self.name_kind != "place":
+            return frozenset()
+        while at and self._is(said[at - 1], Part.THE, Part.A):
+            at -= 1
+        where = said[at - 1] if at else ""
+        if where not in self.lexicon.whereabouts:
+            return frozenset()
+        own = {n: self.lexicon.whereabouts.intersection(name) for n, name in self.names.items()}
+        return frozenset(n for n in own if own[n] and where not in own[n])
+
+    def _is(self, word: str, *parts: Part) -> bool:
+        return not self.lexicon.phrases.get((word,), frozenset()).isdisjoint(parts)
 
     def _named(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in range(min(self.longest, len(said) - at), 0, -1):

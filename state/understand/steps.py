@@ -42,6 +42,7 @@ class Heard(NamedTuple):
     only: frozenset[str] | None = None
     points: bool = False
     trails: bool = False  # the last word was one after which more was to come
+    counts: bool = False  # the last word was a bare number, which with a name behind it counts pieces
     exact: bool = True
     corrects: bool = False  # a lead took a no back: "no, I'll have the second"
     after_no: bool = False  # the word before was a bare no, which may negate the next
@@ -227,6 +228,9 @@ def narrow(heard: Heard, slot: Slot) -> Heard | None:
         return None
     if slot.kind == "extreme" and heard.stage is Stage.LEAD:
         # "Make it bigger" wishes for another size; "make it the bigger one" chooses.
+        return None
+    if heard.counts and slot.kind != "place":
+        # "Two fusilli" and "two sizes bigger" are so many, and no key.
         return None
     key = slot.kind == "key"
     if key and heard.stage not in (Stage.START, Stage.PICK, Stage.TAIL):

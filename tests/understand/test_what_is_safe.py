@@ -27,10 +27,9 @@ from tests.understand.speech import (
     commits,
 )
 
-ROWS = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "data" / "domain_dev.jsonl").read_text().splitlines()
-]
+DATA = Path(__file__).parent / "data"
+ROWS = [json.loads(line) for line in (DATA / "domain_dev.jsonl").read_text().splitlines()]
+ADVERSARIAL = [json.loads(line) for line in (DATA / "adversarial.jsonl").read_text().splitlines()]
 
 
 def offers_of(row) -> tuple[Offer, ...]:
@@ -48,6 +47,20 @@ def test_the_developer_set_has_no_unsafe_commit_and_is_mostly_covered():
     assert found.committed / found.to_commit >= 0.9
     assert len(found.optouts_missed) / found.optouts <= 0.05
     assert found.right / found.rows >= 0.95
+
+
+def test_what_was_written_to_mislead_has_no_unsafe_commit_and_plain_answers_among_it_are_covered():
+    found = Tally()
+    for row in ADVERSARIAL:
+        tally(found, row, offers_of(row))
+    assert found.unsafe == []
+    assert found.committed / found.to_commit >= 0.8
+    assert len(found.optouts_missed) / found.optouts <= 0.05
+
+
+@pytest.mark.parametrize("text", ["yes number one right", "the first right"])
+def test_who_asks_back_has_not_said_yes(text):
+    assert confirms(text, BREAD, 1) == "unsure"
 
 
 @pytest.mark.parametrize("offers", SHELVES)

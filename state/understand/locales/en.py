@@ -110,13 +110,14 @@ LEXICON = Lexicon(
     pounds=frozenset({"£", "$", "€", "pound", "pounds", "quid", "pnd", "euro", "euros", "dollar", "dollars"}),
     pence=frozenset({"p", "pence", "penny", "pee", "cent", "cents"}),
     negators=frozenset(["no", "without", "non", "low", "less", "reduced", "zero", "not", "never", "free"]),
+    whereabouts=frozenset(["in", "on", "at", "with", "from", "behind", "under", "beside", "by", "near", "outside", "inside"]),
     mends=tuple(
         tuple(m.split())
         for m in ("sorry i mean", "i mean", "sorry i meant", "i meant", "no wait", "wait no", "no sorry", "sorry no", "no actually", "actually no", "scratch that", "correction")
     ),
     negations=frozenset(["no", "not", "nope", "nah", "dont", "doesnt", "didnt", "wont", "cant", "cannot", "isnt", "wasnt", "never", "none", "neither", "nothing", "nobody", "without", "cancel", "leave", "forget", "skip", "disagree", "refuse", "wrong", "negative", "false", "rather"]),
     function_words=frozenset(
-        ["morning", "afternoon", "evening", "night", "today", "tomorrow", "day", "up", "down", "off", "out", "over", "about", "again", "back", "here", "there", "who", "what", "a", "an", "and", "or", "the", "of", "in", "on", "at", "to", "for", "from", "with", "without", "by", "no", "not", "none", "non", "free", "yes", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "first", "second", "third", "last", "next", "other", "another", "any", "all", "both", "it", "is", "be", "my", "me", "i", "you", "your", "we", "us", "our", "this", "that", "these", "those", "more", "less", "than", "added", "extra", "only", "plus", "new", "best", "good", "great", "perfect", "ok", "okay", "fine", "right", "real", "just", "so", "as", "if", "but", "refund", "money", "back", "later", "never", "stop", "please", "thanks", "cheaper", "cheapest", "bigger", "small", "large", "big", "little", "same", "choice", "option"]
+        ["morning", "afternoon", "evening", "night", "today", "tomorrow", "day", "up", "down", "off", "out", "over", "about", "again", "back", "here", "there", "who", "what", "a", "an", "and", "or", "the", "of", "in", "on", "at", "to", "for", "from", "with", "without", "by", "no", "not", "none", "non", "free", "yes", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "first", "second", "third", "last", "next", "other", "another", "any", "all", "both", "it", "is", "be", "my", "me", "i", "you", "your", "we", "us", "our", "this", "that", "these", "those", "more", "less", "than", "added", "extra", "only", "plus", "new", "old", "best", "nice", "usual", "normal", "good", "great", "perfect", "ok", "okay", "fine", "right", "real", "just", "so", "as", "if", "but", "refund", "money", "back", "later", "never", "stop", "please", "thanks", "cheaper", "cheapest", "bigger", "small", "large", "big", "little", "same", "choice", "option"]
     ),
     opt_out_words=frozenset(["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"]),
     opt_out_patterns=tuple(map(re.compile, _PATTERNS)),
