@@ -82,7 +82,12 @@ def ls(
             "why": one.why,
         }
         print(json.dumps(told) if as_json else "  ".join(told.values()))
-    if not shown and not as_json:
+    if not history:
+        for scope, name in (key for key in holding if key not in latest):
+            # Somebody wrote it into the table by hand.
+            told = {"scope": scope, "name": name, "state": "thrown", "at": "", "by": "", "why": ""}
+            print(json.dumps(told) if as_json else f"{scope}  {name}  thrown  nobody said by whom")
+    if not (shown or holding) and not as_json:
         print("no switch was ever thrown" if history else "no switch is thrown")
     return 0
 

@@ -23,6 +23,7 @@ def check(seen: Seen, story: Story) -> Finding:
     _originals(seen, quarantined, finding)
     reached = {one.record.event_id for one in topics.of(Topic.CASE_EVENTS) if hasattr(one.record, "event_id")}
     sent_back = _sent_back_by_the_worker(seen, quarantined)
+    replayed = {id_ for topic in _SOURCES for one in topics.of(topic) for id_ in one.header("replayed-from")}
     shown = None if seen.register is None else {row["case_id"] for row in seen.register.cases}
     if shown is None:
         finding.skip("whether the register shows each case: no database was given")
@@ -35,7 +36,9 @@ def check(seen: Seen, story: Story) -> Finding:
                 _must_be_back(one, reasons, back, finding)
             elif back:
                 said = [reason for copy in back for reason in copy.header("reason")]
-                if not any(word in reason for word in _BY_THE_CLOCK for reason in said):
+                by_the_clock = any(word in reason for word in _BY_THE_CLOCK for reason in said)
+                # Repaired and sent again: from then on it is that record which has to be admitted.
+                if not by_the_clock and not all(_id(copy) in replayed for copy in back):
                     finding.wrong(
                         order=_order(one.record),
                         expected="a valid record to be admitted",
@@ -45,6 +48,11 @@ def check(seen: Seen, story: Story) -> Finding:
             else:
                 _must_have_come(one, (reached, sent_back, shown), story, finding)
     return finding
+
+
+def _id(letter: Message) -> str:
+    """As a replay names the record in quarantine that it sent again."""
+    return f"{letter.partition}-{letter.offset}"
 
 
 def _reasons(one: Message) -> list[str]:
