@@ -9,11 +9,12 @@ from schemas.commands import ResponseVerdict
 from schemas.events import Answer, ResponseReceived
 from schemas.facts import Chosen, Money, Option
 from schemas.words import Actor, Channel, OptionKind, Purpose, Resolution, Responder
+from state.admissible import question
 from state.choice import BY_OPTION_KIND, Choice
 from state.conversation import Case
 from state.gate import Pricing, judge
 from state.news import tell
-from state.offers import question, reply
+from state.offers import reply
 from state.pricing import delta_minor, replacements
 from state.settlement import settle
 from state.spans import span

@@ -4,9 +4,9 @@ import msgspec
 
 from schemas.facts import Chosen
 from schemas.words import Actor, Channel, Kind, OptionKind, Resolution, UpstreamDefault
+from state.admissible import Candidate, admissible, question
 from state.conversation import Case
 from state.gate import Pricing, may_be_default
-from state.offers import Candidate, admissible, question
 from state.pricing import replacements
 from state.turn import Turn
 

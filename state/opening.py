@@ -9,12 +9,12 @@ from schemas.facts import CustomerFacts
 from schemas.ids import conversation_id
 from schemas.words import LINE_KINDS, Actor, Arm, CloseReason, HoldState, Mode
 from state import escalation, news
+from state.admissible import admissible
 from state.choice import substitute
 from state.conversation import Case, Conversation, Seen
 from state.done import close
 from state.gate import Pricing
 from state.news import tell
-from state.offers import admissible
 from state.policy import Policy
 from state.promises import NEVER_HOLDOUT
 from state.settlement import apply_default, apply_upstream_default, settle, without_options

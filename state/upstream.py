@@ -15,10 +15,10 @@ from schemas.events import (
 )
 from schemas.words import CloseReason, HoldState, Kind, WithdrawalReason
 from state import escalation, news
+from state.admissible import admissible
 from state.conversation import Case, Seen
 from state.done import close, progressed
 from state.news import tell, untell
-from state.offers import admissible
 from state.pricing import rescaled
 from state.settlement import apply_default, without_options
 from state.turn import Turn

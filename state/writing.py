@@ -6,11 +6,11 @@ from schemas.events import WriteBackReceived
 from schemas.facts import Chosen, Decision
 from schemas.words import CaseState, Channel, CloseReason, HoldState, Purpose, Resolution, WriteBackOutcome
 from state import escalation
+from state.admissible import admissible, barred
 from state.choice import Choice
 from state.conversation import Case, Write
 from state.done import close, progressed, seek_the_rest, written
 from state.news import tell, untell
-from state.offers import admissible, barred
 from state.people import stick
 from state.pricing import delta_minor, replacements, rescaled
 from state.rules import BLOCKED

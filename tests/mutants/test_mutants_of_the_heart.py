@@ -13,6 +13,7 @@ import pytest
 from schemas.events import ProductBlocked
 from schemas.words import Channel, ReceiptState, Responder, Signal, WriteBackOutcome
 from state import (
+    admissible,
     answers,
     asking,
     attempts,
@@ -20,7 +21,6 @@ from state import (
     decide,
     escalation,
     news,
-    offers,
     people,
     settlement,
     voices,
@@ -390,7 +390,7 @@ ROWS = [
     ),
     Row(
         "I11: the gate is removed from what is offered",
-        set_to(offers, "judge", _always),
+        set_to(admissible, "judge", _always),
         an_allergy,
         "nothing inadmissible is offered (I11)",
     ),
