@@ -51,7 +51,7 @@ OUR_NUMBER = "+441632960000"
 _BUCKET = "saveline-evidence"
 # Which folders are ours, and whether somebody lives there.
 _MARK = ".stack"
-_READY_S = 120.0
+_READY_S = 240.0
 _STOP_S = 3.0
 _LOOK_S = 0.25
 # Given to the processes as they are; everything else is a path, a name or an address.
