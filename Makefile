@@ -57,7 +57,7 @@ test-observability: setup ## metrics, alerts, runbooks and dashboards on a syste
 	@.venv/bin/pytest -n 0 tests/observability $(PYTEST_ARGS)
 
 .PHONY: test-helm
-test-helm: setup ## the chart: lint, render, strict validation, restricted pods, wrong values, all pods started
+test-helm: setup ## the chart: lint, value sets, strict validation, policy scan, goldens, wrong values, all pods started
 	@.venv/bin/pytest -q -n 0 tests/helm $(PYTEST_ARGS)
 
 .PHONY: demo
@@ -102,6 +102,11 @@ lock-bench: setup ## renew the lock of the Quix peer, whose pins conflict with o
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock-bench' tests/bench/quix.in -o tests/bench/quix.lock
 
+.PHONY: lock-policy
+lock-policy: setup ## renew the lock of the chart's policy scanner, whose pins conflict with ours
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock-policy' tests/helm/checkov.in -o tests/helm/checkov.lock
+
 .PHONY: coverage
 coverage: setup ## branch coverage of state/ and schemas/ by the fast tests; below 95 % of state/ it fails
 	@.venv/bin/coverage erase
@@ -117,6 +122,10 @@ mutants: setup ## break the heart on purpose, by hand and by mutmut (MUTATE='sta
 	@.venv/bin/mutmut run $(MUTATE)
 	@$(PY) -m tests.mutants.report
 
+.PHONY: goldens
+goldens: setup ## write what is derived from the chart: its topics, its README, how each set of values renders
+	@$(PY) -m tests.helm.golden
+
 .PHONY: dashboards
 dashboards: setup ## write the dashboards' JSON into the chart
 	@$(PY) -m dashboards
@@ -131,4 +140,4 @@ metrics-table: setup ## write docs/metrics.md from the declarations
 
 .PHONY: clean
 clean: ## remove everything that was built
-	@rm -rf .venv .saveline/bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants
+	@rm -rf .venv .saveline/bench .saveline/checkov build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants

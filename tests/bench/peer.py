@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streams.envelope import HEAD_BYTES, RESERVED
 from tests.bench import job
+from tests.locked import locked
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -57,19 +58,7 @@ def kafka_streams() -> list[str]:
 
 
 def quix() -> list[str]:
-    """A venv of its own, since its pins conflict with ours."""
-    folder, lock = BUILT / "quix", HERE / "quix.lock"
-    python, done = folder / "bin" / "python", folder / "done"
-    if not done.exists() or lock.stat().st_mtime > done.stat().st_mtime:
-        uv = Path(sys.executable).with_name("uv")
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run(
-            [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", lock],
-            check=True,
-            timeout=600,
-        )
-        done.touch()
-    return python_peer("quix_eos", str(python))()
+    return python_peer("quix_eos", str(locked(BUILT / "quix", HERE / "quix.lock") / "python"))()
 
 
 def _plain(key: bytes, value: bytes) -> Stored:

@@ -1,73 +1,81 @@
-"""The chart renders to objects that Kubernetes takes, that the processes understand, and that are restricted."""
+"""The chart renders to objects that Kubernetes and the operators take, that the processes know, and that are safe."""
 
+import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import helm_python
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
+from connectors.metrics import ROUTES
 from streams.connector_settings import ConnectorSettings
 from streams.connectors import PARTS, _group
 from streams.edge_cli import EdgeSettings
 from streams.settings import WorkerSettings
 from streams.topics import Topic, wanted_topics
+from tests.helm import golden, readme
+from tests.helm.rendering import CHART, pods, rendered, value_sets
 from tests.helm.topics import FILE, planned
 from tests.streams.processes import ROOT
 
-CHART = ROOT / "helm" / "saveline"
-SPLIT = {
-    "connectors": {
-        "groups": [
-            {"name": "sends", "only": "push,sms,email,voice,person", "replicas": 3},
-            {"name": "rest", "only": "intake,write-back,evidence,register", "replicas": 1},
-        ]
-    }
-}
-EVERYTHING = {
-    "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
-    "strimzi": {"enabled": True},
-    "autoscaling": {"edge": {"enabled": True}, "connectors": {"enabled": True}},
-}
-# What comes with an operator has a schema of the operator's.
-FOREIGN = ("monitoring.coreos.com/", "kafka.strimzi.io/", "keda.sh/")
-VALUES = {
-    "shipped": {},
-    "everything": EVERYTHING,
-    "split connectors": SPLIT,
-    "no policy": {"networkPolicy": {"enabled": False}},
-}
+SETS = value_sets()
+GROCER = SETS["grocer"]
+OPERATORS = yaml.safe_load((ROOT / "tests" / "helm" / "operators.yaml").read_text())
 KNOWN = {"worker": WorkerSettings, "connectors": ConnectorSettings, "edge": EdgeSettings}
+each_set = pytest.mark.parametrize("values", SETS.values(), ids=SETS.keys())
 
 
-def rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
-    texts = helm_python.Chart.load(CHART).render(values, name="shop", namespace="saveline")
-    manifests = texts.values() if isinstance(texts, dict) else [texts]
-    return [one for text in manifests for one in yaml.safe_load_all(text) if one]
-
-
-def pods(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one["spec"]["template"]["spec"] for one in objects if "template" in one.get("spec", {})]
-
-
-@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES.keys())
-def test_every_object_is_valid_to_the_letter_and_lint_finds_nothing(values: dict[str, Any]) -> None:
+@each_set
+def test_lint_finds_nothing(values: dict[str, Any]) -> None:
     found = helm_python.lint(CHART, values, strict=True)
     assert not found["errors"]
     assert not [one for one in found["messages"] if one["severity"] > 1]
+
+
+@each_set
+def test_every_object_is_valid_to_the_letter(values: dict[str, Any]) -> None:
     objects = rendered(values)
     assert {one["kind"] for one in objects} >= {"StatefulSet", "Deployment", "PodDisruptionBudget", "Service"}
     for one in objects:
-        if one["apiVersion"].startswith(FOREIGN):
-            continue
-        kubernetes_validate.validate(one, "1.33", strict=True)
+        spec = OPERATORS.get(f"{one['apiVersion']} {one['kind']}")
+        if spec is None:
+            kubernetes_validate.validate(one, "1.33", strict=True)
+        else:
+            head = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": one["metadata"]}
+            kubernetes_validate.validate(head, "1.33", strict=True)
+            jsonschema.validate(one["spec"], spec)
 
 
-@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES.keys())
+def test_the_sets_show_every_kind_that_an_operator_takes() -> None:
+    """Else its schema, and what the chart writes for it, would be looked at by nobody."""
+    shown = {f"{one['apiVersion']} {one['kind']}" for one in rendered(GROCER)}
+    assert shown >= set(OPERATORS)
+
+
+def test_the_golden_renders_are_what_the_chart_renders() -> None:
+    wanted = golden.goldens()
+    there = {file: file.read_text() for file in golden.FOLDER.rglob("*.yaml")}
+    differ = sorted(
+        str(file.relative_to(golden.FOLDER))
+        for file in wanted.keys() | there.keys()
+        if wanted.get(file) != there.get(file)
+    )
+    assert not differ, f"{', '.join(differ)}: run `make goldens` and look at what git says has changed"
+
+
+def test_the_readme_tells_every_value() -> None:
+    assert readme.FILE.read_text() == readme.written(), "run `make goldens`"
+
+
+@each_set
 def test_every_pod_is_restricted_and_holds_no_token(values: dict[str, Any]) -> None:
     for pod in pods(rendered(values)):
         assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in pod["containers"]:
@@ -78,8 +86,9 @@ def test_every_pod_is_restricted_and_holds_no_token(values: dict[str, Any]) -> N
             assert container["resources"]["limits"]["memory"]
 
 
-@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES.keys())
+@each_set
 def test_the_processes_know_what_they_are_told(values: dict[str, Any]) -> None:
+    shared = {name.lower() for name in helm_python.Chart.load(CHART).merge_values(values)["settings"]}
     parts: list[str] = []
     for pod in pods(rendered(values)):
         (container,) = pod["containers"]
@@ -87,38 +96,154 @@ def test_the_processes_know_what_they_are_told(values: dict[str, Any]) -> None:
         if process == "migrate":
             continue
         names = [one["name"].removeprefix("SAVELINE_").lower() for one in container["env"]]
-        own = set(names) - set(SHARED)
-        assert own <= set(KNOWN[process].model_fields)
+        assert len(names) == len(set(names))
+        assert set(names) - shared - {"public_url"} <= set(KNOWN[process].model_fields)
         if process == "connectors":
             parts += more[1].split(",") if more else sorted(PARTS)
     assert sorted(parts) == sorted(PARTS)
 
 
-# Every process gets the settings that no secret is, and knows its own among them.
-SHARED = {"broker", "partitions", "replication"}
+def workloads(objects: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """The labels of the pods of each, by name."""
+    return {
+        one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"]
+        for one in objects
+        if "template" in one.get("spec", {})
+    }
 
 
-@pytest.mark.parametrize(
-    ("values", "named"),
-    [
-        ({"worker": {"replicas": 0}}, "/worker/replicas"),
-        ({"worker": {"replica": 3}}, "replica"),
-        ({"worker": {"storage": "ten"}}, "/worker/storage"),
-        ({"settings": {"PARTITIONS": 48}}, "/settings/PARTITIONS"),
-        ({"connectors": {"groups": [{"name": "a", "only": "pigeon", "replicas": 1}]}}, "/groups/0/only"),
-        ({"autoscaling": {"edge": {"cpuPercent": 0}}}, "/edge/cpuPercent"),
-        ({"networkPolicy": {"egressPorts": [99999]}}, "/egressPorts/0"),
-    ],
-)
-def test_a_wrong_value_fails_with_its_name(values: dict[str, Any], named: str) -> None:
-    with pytest.raises(helm_python.HelmError) as failure:
-        rendered(values)
-    assert named in str(failure.value)
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return selector["matchLabels"].items() <= labels.items()
+
+
+@each_set
+def test_each_process_loses_one_pod_at_a_time(values: dict[str, Any]) -> None:
+    objects = rendered(values)
+    budgets = [one["spec"] for one in objects if one["kind"] == "PodDisruptionBudget"]
+    for name, labels in workloads(objects).items():
+        mine = [one for one in budgets if selects(one["selector"], labels)]
+        assert [one["maxUnavailable"] for one in mine] == ([] if name == "shop-migrate" else [1]), name
+
+
+def reaches(policies: list[dict[str, Any]], way: str) -> set[str]:
+    """What these policies open, as `name:port/protocol`-like words; nothing is what default deny leaves."""
+    opened: set[str] = set()
+    for policy in policies:
+        for rule in policy.get(way) or []:
+            peers = rule.get("from" if way == "ingress" else "to")
+            where = "anywhere" if peers is None else json.dumps(peers, sort_keys=True)
+            opened |= {f"{one['port']}/{one['protocol']} {where}" for one in rule["ports"]}
+    return opened
+
+
+def network(values: dict[str, Any]) -> Iterator[tuple[str, set[str], set[str]]]:
+    objects = rendered(values)
+    policies = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
+    for name, labels in workloads(objects).items():
+        mine = [one for one in policies if selects(one["podSelector"], labels)]
+        # A pod is closed both ways once a policy names it, and open to what any of them lists.
+        assert all(one["policyTypes"] == ["Ingress", "Egress"] for one in mine)
+        assert mine
+        yield name, reaches(mine, "ingress"), reaches(mine, "egress")
+
+
+def test_every_pod_is_closed_but_for_what_it_needs() -> None:
+    dns, kafka, postgres = (
+        {"53/UDP anywhere", "53/TCP anywhere"},
+        {"9092/TCP anywhere"},
+        {"5432/TCP anywhere"},
+    )
+    providers = {"443/TCP anywhere", "587/TCP anywhere"}
+    scraped = {
+        'http/TCP [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]'
+    }
+    assert {name: ways for name, *ways in network(SETS["minimal"])} == {
+        "shop-worker": [scraped, dns | kafka],
+        "shop-connectors-all": [scraped, dns | kafka | postgres | providers],
+        "shop-edge": [{"http/TCP anywhere"}, dns | kafka | postgres | providers],
+        "shop-migrate": [set(), dns | postgres],
+    }
+
+
+def test_the_network_is_narrowed_to_peers() -> None:
+    for name, into, out in network(GROCER):
+        assert not any(one.endswith("anywhere") for one in into), name
+        assert {one for one in out if one.endswith("anywhere")} <= {"443/TCP anywhere", "587/TCP anywhere"}, (
+            name
+        )
+    nobody = GROCER | {"networkPolicy": {"scrapeFrom": []}}
+    assert {name for name, into, _ in network(nobody) if into} == {"shop-edge"}
+
+
+def test_only_public_pages_are_reached_from_outside() -> None:
+    """Every route of the edge has one door, but for what only the cluster may ask."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    doors = schema["properties"]["ingress"]["properties"]["doors"]["items"]["enum"]
+    behind = {route: [door for door in doors if route.startswith(f"{door}/")] for route in ROUTES}
+    assert {route for route, mine in behind.items() if not mine} == {
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/version",
+    }
+    assert all(len(mine) <= 1 for mine in behind.values())
+    (ingress,) = [one for one in rendered(GROCER) if one["kind"] == "Ingress"]
+    assert ingress["spec"]["tls"] == [{"hosts": ["ask.shop.example"], "secretName": "ask-tls"}]
+    (rule,) = ingress["spec"]["rules"]
+    assert rule["host"] == "ask.shop.example"
+    assert [(one["path"], one["pathType"]) for one in rule["http"]["paths"]] == [
+        (door, "Prefix") for door in GROCER["ingress"]["doors"]
+    ]
+
+
+def test_links_and_signatures_are_made_of_the_host_that_is_public() -> None:
+    for pod in pods(rendered(GROCER)):
+        told = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        assert (
+            "migrate" in pod["containers"][0]["args"]
+            or told["SAVELINE_PUBLIC_URL"] == "https://ask.shop.example"
+        )
+
+
+def secrets_of(pod: dict[str, Any]) -> set[str]:
+    (container,) = pod["containers"]
+    whole = {one["secretRef"]["name"] for one in container.get("envFrom", [])}
+    single = {
+        one["valueFrom"]["secretKeyRef"]["name"]
+        for one in container["env"]
+        if "secretKeyRef" in one.get("valueFrom", {})
+    }
+    return whole | single | {one["secret"]["secretName"] for one in pod["volumes"] if "secret" in one}
+
+
+def test_every_secret_that_a_pod_reads_is_brought_before_it() -> None:
+    """Hooks come before the release: what the migrations need is among them, and goes with them."""
+    objects = rendered(SETS["external-secrets"])
+    brought: dict[str, dict[str, str]] = {
+        one["spec"]["target"]["name"]: one["metadata"].get("annotations", {})
+        for one in objects
+        if one["kind"] == "ExternalSecret"
+    }
+    assert set(brought) == {"shop-settings", "shop-files", "shop-migrate"}
+    for one in objects:
+        if "template" in one.get("spec", {}):
+            needed = secrets_of(one["spec"]["template"]["spec"])
+            hook = one["metadata"].get("annotations", {})
+            for name in needed:
+                assert brought[name].get("helm.sh/hook") == hook.get("helm.sh/hook")
+    policy = next(
+        one["metadata"]["annotations"]
+        for one in objects
+        if one["metadata"]["name"] == "shop-migrate" and one["kind"] == "NetworkPolicy"
+    )
+    job = next(one["metadata"]["annotations"] for one in objects if one["kind"] == "Job")
+    weights = [int(one["helm.sh/hook-weight"]) for one in (brought["shop-migrate"], policy, job)]
+    assert weights == sorted(set(weights))
 
 
 @pytest.mark.parametrize("copies", [1, 3])
 def test_the_charts_topics_are_those_that_the_product_plans(copies: int) -> None:
-    assert FILE.read_text() == planned(), "run `python -m tests.helm.topics`"
+    assert FILE.read_text() == planned(), "run `make goldens`"
     settings = {"APP": "shop", "PARTITIONS": "12", "REPLICATION": str(copies)}
     objects = rendered({"strimzi": {"enabled": True}, "settings": settings})
     assert [
@@ -126,8 +251,8 @@ def test_the_charts_topics_are_those_that_the_product_plans(copies: int) -> None
             name=one["metadata"]["name"],
             partitions=one["spec"]["partitions"],
             replication=one["spec"]["replicas"],
-            config=one["spec"]["config"] or {},
-            upstream="min.insync.replicas" not in (one["spec"]["config"] or {}),
+            config=one["spec"]["config"],
+            upstream="min.insync.replicas" not in one["spec"]["config"],
         )
         for one in sorted_like_the_plan(objects)
     ] == wanted_topics(app="shop", partitions=12, replication=copies)
@@ -139,19 +264,32 @@ def sorted_like_the_plan(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(topics, key=lambda one: order.index(one["metadata"]["name"]))
 
 
-def test_alerts_and_dashboards_come_as_they_are() -> None:
-    objects = rendered(EVERYTHING)
-    (rule,) = [one for one in objects if one["kind"] == "PrometheusRule"]
-    assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+def test_alerts_and_dashboards_come_as_they_are_but_for_where_the_runbooks_are() -> None:
+    alerts = (CHART / "files" / "alerts.yaml").read_text()
+    for values, base in (
+        ({"monitoring": {"enabled": True}}, "docs/runbooks/"),
+        (GROCER, GROCER["monitoring"]["runbooks"]),
+    ):
+        (rule,) = [one for one in rendered(values) if one["kind"] == "PrometheusRule"]
+        assert rule["spec"] == yaml.safe_load(alerts.replace("docs/runbooks/", base))
+        pages = {
+            one["annotations"]["runbook_url"].removeprefix(base)
+            for group in rule["spec"]["groups"]
+            for one in group["rules"]
+        }
+        assert all((ROOT / "docs" / "runbooks" / page).is_file() for page in pages)
     shown = {
-        name: text for one in objects if one["kind"] == "ConfigMap" for name, text in one["data"].items()
+        name: text
+        for one in rendered(GROCER)
+        if one["kind"] == "ConfigMap"
+        for name, text in one["data"].items()
     }
     dashboards = CHART / "files" / "dashboards"
     assert shown == {file.name: file.read_text() for file in dashboards.glob("*.json")}
 
 
 def test_every_process_is_scraped_under_a_job_that_its_alert_knows() -> None:
-    objects = rendered(EVERYTHING)
+    objects = rendered(GROCER)
     (monitor,) = [one for one in objects if one["kind"] == "PodMonitor"]
     (relabel,) = monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]
     (known,) = re.findall(r'up\{job=~"([^"]+)"', (CHART / "files" / "alerts.yaml").read_text())
@@ -160,18 +298,18 @@ def test_every_process_is_scraped_under_a_job_that_its_alert_knows() -> None:
         for one in objects
         if one["kind"] in ("Deployment", "StatefulSet")
     }
-    assert components == {"worker", "edge", "connectors-all"}
+    assert components == {"worker", "edge", "connectors-sends", "connectors-voice", "connectors-records"}
     assert all(re.fullmatch(known, relabel["replacement"].replace("$1", one)) for one in components)
 
 
 def test_connectors_are_scaled_by_the_lag_of_the_group_that_they_join() -> None:
-    objects = rendered(EVERYTHING | SPLIT)
+    objects = rendered(GROCER)
     scaled = {
         one["spec"]["triggers"][0]["metadata"]["consumerGroup"]
         for one in objects
         if one["kind"] == "ScaledObject"
     }
-    groups = [frozenset(group["only"].split(",")) for group in SPLIT["connectors"]["groups"]]
+    groups = [frozenset(group["only"].split(",")) for group in GROCER["connectors"]["groups"]]
     assert scaled == {_group("saveline", group) for group in groups}
     # Who scales them decides how many there are.
     assert not any("replicas" in one["spec"] for one in objects if one["kind"] == "Deployment")

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from streams.outcomes import Unreachable
-from tests.helm.test_chart import pods, rendered
+from tests.helm.rendering import pods, rendered
 from tests.world.part import Part, free_port
 from tests.world.stack import Stack
 
@@ -35,7 +35,9 @@ def clean() -> dict[str, str]:
 
 
 def values(stack: Stack) -> dict[str, Any]:
-    return {"settings": {name: stack.environment[f"SAVELINE_{name}"] for name in SETTINGS}}
+    settings = {name: stack.environment[f"SAVELINE_{name}"] for name in SETTINGS}
+    port = int(settings["BROKER"].rpartition(":")[2])
+    return {"settings": settings, "networkPolicy": {"egress": {"kafka": {"ports": [port]}}}}
 
 
 def container(stack: Stack, name: str) -> dict[str, Any]:
@@ -48,14 +50,25 @@ def environment(stack: Stack, one: dict[str, Any], port: int, folder: Path) -> d
     secret = {name: value for name, value in stack.environment.items() if name not in settings}
     # A pod has no such switch.
     del secret["SAVELINE_TEST_SWITCH"]
-    written = {each["name"]: each.get("value", "1") for each in one["env"]}
+    read = secret if "envFrom" in one else {}
+    written = {each["name"]: _value(each, secret) for each in one["env"]}
     here = {
         "SAVELINE_HTTP_HOST": "127.0.0.1",
         "SAVELINE_HTTP_PORT": str(port),
         "SAVELINE_DATA_FOLDER": str(folder / "state"),
         **{name: secret[name] for name in ("SAVELINE_FCM_ACCOUNT_FILE", "SAVELINE_EVIDENCE_KEY_FILE")},
     }
-    return secret | written | {name: value for name, value in here.items() if name in written}
+    return read | written | {name: value for name, value in here.items() if name in written}
+
+
+def _value(each: dict[str, Any], secret: dict[str, str]) -> str:
+    match each:
+        case {"value": value}:
+            return value
+        case {"valueFrom": {"secretKeyRef": {"key": key}}}:
+            return secret[key]
+        case _:
+            return "1"
 
 
 @pytest.mark.parametrize("name", ["worker", "connectors", "edge"])

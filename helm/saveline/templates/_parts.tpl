@@ -11,34 +11,66 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
-{{- define "saveline.podUser" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
-seccompProfile: {type: RuntimeDefault}
+{{- define "saveline.pod" -}}
+automountServiceAccountToken: false
+# Else every Service would become variables, some of them behind our own prefix.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - {name: {{ . }}}
+  {{- end }}
+{{- end }}
+{{- with .root.Values.pods.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.pods.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.pods.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 {{- end }}
 
-{{- define "saveline.podSecurity" -}}
-automountServiceAccountToken: false
+{{- define "saveline.process" -}}
+{{ include "saveline.pod" . }}
 serviceAccountName: {{ .root.Release.Name }}-saveline
-securityContext: {{- include "saveline.podUser" .root | nindent 2 }}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - topologyKey: {{ . }}
+    maxSkew: 1
+    # A pod beside its like is better than none.
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "saveline.selector" $ | nindent 8 }}
+  {{- end }}
 {{- end }}
 
 {{- define "saveline.program" -}}
-image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}"
-imagePullPolicy: {{ .root.Values.image.pullPolicy | default "IfNotPresent" }}
+{{- $image := .root.Values.image }}
+{{- if $image.digest }}
+image: {{ printf "%s@%s" $image.repository $image.digest | quote }}
+{{- else }}
+image: {{ printf "%s:%s" $image.repository ($image.tag | default .root.Chart.AppVersion) | quote }}
+{{- end }}
+imagePullPolicy: {{ $image.pullPolicy | default "IfNotPresent" }}
 command: ["saveline"]
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
-envFrom:
-  - secretRef: {name: {{ .root.Values.secretName }}}
 {{- end }}
 
 {{- define "saveline.container" -}}
 {{ include "saveline.program" . }}
+envFrom:
+  - secretRef: {name: {{ .root.Values.secretName }}}
 ports:
   - {name: http, containerPort: {{ .port }}}
 # Live: a restart would help. A rebalance or a broker that is away is no reason.
@@ -59,6 +91,9 @@ startupProbe:
 {{- define "saveline.env" -}}
 {{- range $name, $value := .root.Values.settings }}
 - {name: SAVELINE_{{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- if .root.Values.ingress.enabled }}
+- {name: SAVELINE_PUBLIC_URL, value: "https://{{ .root.Values.ingress.host }}"}
 {{- end }}
 - {name: SAVELINE_HTTP_HOST, value: "0.0.0.0"}
 - {name: SAVELINE_HTTP_PORT, value: "{{ .port }}"}
