@@ -91,12 +91,24 @@ class LedgerEngine:
             self.stop(failure)
 
     def not_live(self) -> list[str]:
-        stalled = self.lanes.stalled(self.settings.step_patience_s)
-        return [f"a step of partition {partition} hangs" for partition in stalled]
+        limit_s = self.settings.step_patience_s
+        stand = {partition: lane.stands(limit_s) for partition, lane in list(self.lanes.lanes.items())}
+        return [
+            f"partition {partition} stands: {why} (SAVELINE_STEP_PATIENCE_S={limit_s:g}). To do: restart this process;"
+            " the partition goes on from what is committed"
+            for partition, why in stand.items()
+            if why
+        ]
 
     def not_ready(self) -> list[str]:
-        reasons = [] if self.ready else ["no partitions are assigned and restored"]
+        reasons = [] if self.ready else [self._not_yet()]
         return reasons + [f"partition {partition} was given up" for partition in self.lanes.given_up]
+
+    def _not_yet(self) -> str:
+        restoring = [str(lane.partition) for lane in list(self.lanes.lanes.values()) if not lane.opened]
+        if restoring:
+            return f"partitions are taken over and restored: {', '.join(restoring)}"
+        return "the group is assigning its partitions anew"
 
     def quiescent(self) -> bool:
         return self.ready and all(lane.idle() and lane.at_end() for lane in self.lanes.lanes.values())

@@ -37,6 +37,10 @@ class Lane:
         """The next offset to be read, as of when every record before it was processed (`Engine.reached`)."""
         self.due_ms = 0
         """When the ledger wants to be stepped at the latest, by its own clock."""
+        self.opened = False
+        """Taken over and restored."""
+        self._waiting: tuple[int, int, float] | None = None
+        """The next offset to be processed, how many records wait from there on, and since when it is that one."""
         self._ends = ends
         self._clock = clock
         self._inbox: deque[tuple[Batch, Done]] = deque()
@@ -57,6 +61,7 @@ class Lane:
                     raise
                 await asyncio.sleep(pause_s)
             else:
+                self.opened = True
                 return
 
     def _open(self) -> None:
@@ -84,12 +89,36 @@ class Lane:
 
     def at_end(self) -> bool:
         """Ask the broker whether everything in the source is processed; for tests."""
-        return max(self.ledger.progress.offset + 1, self.reached) >= self._ends.bounds(self.partition)[1]
+        return self._next_offset >= self._ends.bounds(self.partition)[1]
 
     def lag(self) -> int:
         """How many records of the source are not processed; asks the broker, and not for long."""
         _, end = self._ends.bounds(self.partition, timeout_s=_LAG_WAIT_S)
-        return max(0, end - max(self.ledger.progress.offset + 1, self.reached))
+        return max(0, end - self._next_offset)
+
+    @property
+    def _next_offset(self) -> int:
+        return max(self.ledger.progress.offset + 1, self.reached)
+
+    def watched(self, lag: int | None) -> None:
+        """So many records wait; None when the broker does not answer: no restart brings it back."""
+        at, before, self._waiting = self._next_offset, self._waiting, None
+        if self.opened and lag:
+            since_s = before[2] if before and before[0] == at else self._clock.monotonic()
+            self._waiting = at, lag, since_s
+
+    def stands(self, patience_s: float) -> str:
+        """What has not moved for so long although there is work; empty if nothing."""
+        now_s, busy_since_s, waiting = self._clock.monotonic(), self.busy_since_s, self._waiting
+        # A long restore, and a broker that is away and asked again, move.
+        if (
+            busy_since_s is not None
+            and (for_s := now_s - max(busy_since_s, self.ledger.moved_s)) > patience_s
+        ):
+            return f"its {'step' if self.opened else 'restore'} has not moved for {for_s:.0f} s"
+        if waiting is not None and now_s - waiting[2] > patience_s:
+            return f"{waiting[1]} records wait, and none was processed for {now_s - waiting[2]:.0f} s"
+        return ""
 
     @property
     def overdue_ms(self) -> int:
@@ -151,7 +180,7 @@ class Lane:
             # Not knowing only delays deadlines; the next look asks again.
             return False
         done = ledger.tally.fired + ledger.tally.stale
-        next_offset = max(ledger.progress.offset + 1, self.reached)
+        next_offset = self._next_offset
         # Whatever was appended before the clock was read is before `end`: if all of that is processed, no
         # answer given in time can still be on its way.
         self._step(Batch(ledger.progress.offset, [], before_ms if next_offset >= end else 0))
@@ -248,11 +277,19 @@ class Lanes:
         values = (lane.ledger.read(key) for lane in list(self.lanes.values()))
         return next((value for value in values if value is not None), None)
 
-    def stalled(self, patience_s: float) -> list[int]:
-        """Partitions whose step runs longer than `patience_s`: a hanging disk, broker or bug."""
-        now_s = self._clock.monotonic()
-        return [
-            lane.partition
-            for lane in self.lanes.values()
-            if lane.busy_since_s is not None and now_s - lane.busy_since_s > patience_s
-        ]
+    def lags(self) -> dict[int, int]:
+        """By partition; those that the broker does not tell are missing. Blocking."""
+        lags: dict[int, int] = {}
+        for partition, lane in list(self.lanes.items()):
+            try:
+                lags[partition] = lane.lag()
+            except Unreachable:
+                # The others would wait as long, and whoever asks does not.
+                break
+        return lags
+
+    def watch(self) -> None:
+        """Notice which partitions have work and do not move; blocking."""
+        lags = self.lags()
+        for partition, lane in list(self.lanes.items()):
+            lane.watched(lags.get(partition))

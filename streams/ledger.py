@@ -50,6 +50,8 @@ class Ledger(Generic[S, E, R]):
         self.settings = settings
         self.tally = tally or Tally()
         self.progress = Progress()
+        self.moved_s = clock.monotonic()
+        """When the last part of its work began, by the monotonic clock: what hangs is older."""
         self._clock = clock
         self._cache = cache
         self._failpoints = failpoints
@@ -72,6 +74,7 @@ class Ledger(Generic[S, E, R]):
         return self.progress
 
     def _take_over(self) -> None:
+        self._go_on()
         transactions = self._transactions = Transactions(self.settings, self._failpoints)
         transactions.open()
         # L4: whoever wrote before us is fenced now, and this record comes after all that they committed.
@@ -101,7 +104,12 @@ class Ledger(Generic[S, E, R]):
         self._broken = False
 
     def _restore(self, store: Store, fence_offset: int) -> int:
-        return restore(store, self.settings, fence_offset, self._clock, self._stopping, self._failpoints)
+        return restore(store, self.settings, fence_offset, self._clock, self._go_on, self._failpoints)
+
+    def _go_on(self) -> bool:
+        """Say that something moves; whether more is wanted."""
+        self.moved_s = self._clock.monotonic()
+        return not self._stopping.is_set()
 
     def _fit_store(self, fence_offset: int, fence_ms: int) -> Store:
         """The store as the disk has it if it can be continued, else an empty one."""
@@ -164,6 +172,7 @@ class Ledger(Generic[S, E, R]):
         that were committed after all are then known to be done. Raises the other outcomes.
         """
         for attempt in range(self.settings.reopen_max + 1):
+            self._go_on()
             try:
                 if self._broken:
                     self._take_over()

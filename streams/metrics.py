@@ -9,7 +9,6 @@ from prometheus_client.registry import Collector
 from connectors import metrics
 from connectors.measuring import Family, Spread
 from streams.lanes import Lanes
-from streams.outcomes import Unreachable
 
 
 class EngineCollector(Collector):
@@ -25,23 +24,13 @@ class EngineCollector(Collector):
         yield metrics.RESTORE_S.sampled((partition, tally.restore_s) for partition, tally in tallies)
         yield metrics.CLOCK_APART_S.sampled((at, tally.clock_apart_ms / 1_000) for at, tally in tallies)
         yield metrics.DEADLINE_LAG_S.sampled((at, max(0, lane.overdue_ms) / 1_000) for at, lane in lanes)
-        yield metrics.LAG.sampled(self._lags())
+        yield metrics.LAG.sampled(self._lanes.lags().items())
         yield metrics.OWNED.sampled([(len(lanes),)])
         yield metrics.GIVEN_UP.sampled([(len(self._lanes.given_up),)])
         told = [tally for _, tally in tallies]
         yield _together(metrics.LATENESS_S, (tally.lateness_s for tally in told))
         yield _together(metrics.BATCH, (tally.batch for tally in told))
         yield _together(metrics.TRANSACTION_S, (tally.transaction_s for tally in told))
-
-    def _lags(self) -> list[tuple[int, int]]:
-        lags = []
-        for partition, lane in list(self._lanes.lanes.items()):
-            try:
-                lags.append((partition, lane.lag()))
-            except Unreachable:
-                # The others would wait as long, and whoever scrapes does not: no answer is no sample.
-                break
-        return lags
 
 
 def _together(family: Family, spreads: Iterable[Spread]) -> Metric:

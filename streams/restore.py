@@ -1,7 +1,7 @@
 """Brings a partition's RocksDB up to its own fence record, by folding the committed changelog into it."""
 
 import struct
-import threading
+from collections.abc import Callable
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
@@ -34,13 +34,13 @@ def restore(
     settings: LedgerSettings,
     fence_offset: int,
     clock: Clock,
-    stopping: threading.Event,
+    go_on: Callable[[], bool],
     failpoints: Failpoints | None,
 ) -> int:
     """Fold everything after the stored offset up to the fence; returns how many records were read.
 
-    Raises `Fenced` when a newer owner's fence replaced ours, `ForeignRecord`, and `Unreachable` also when it
-    is told to stop; what was folded until then stays good.
+    Raises `Fenced` when a newer owner's fence replaced ours, `ForeignRecord`, and `Unreachable` also when
+    `go_on`, asked before each part, says no; what was folded until then stays good.
     """
     start = applied(store)[0] + 1
     consumer = Consumer(
@@ -65,7 +65,7 @@ def restore(
         count, offset = 0, -1
         while offset != fence_offset:
             messages = _read(consumer, settings, fence_offset, clock)
-            if stopping.is_set():
+            if not go_on():
                 raise Unreachable("told to stop while restoring")
             offset = _fold(messages, store)
             count += len(messages)

@@ -59,7 +59,7 @@ class WorkerSettings(FromEnvironment):
     states_in_memory_max: int = 40_000
     """Decoded conversations that the process keeps at hand; its partitions share them."""
     step_patience_s: float = Field(default=120.0, gt=0)
-    """A step that takes longer makes the process not live."""
+    """A partition that has work and does not move for longer makes the process not live."""
     test_switch: bool = False
     """Whether `/_test/...` exists. Never in production."""
 

@@ -1,5 +1,6 @@
 """The worker: an ordinary Faust app with one table and one agent; the ledgers do the work behind it."""
 
+import asyncio
 import gc
 import sys
 from importlib.metadata import version
@@ -18,11 +19,21 @@ from streams.metrics import EngineCollector, exposed
 from streams.settings import WorkerSettings
 from streams.surface import Surface
 
+_WATCH_S = 10.0
+"""How often it is looked whether records wait that nobody processes."""
+
 
 class WorkerApp(seam.App):
     """A Faust app that knows its engine, which the transport, the store and the assignor ask."""
 
     engine: LedgerEngine
+    surface: Surface
+
+    async def on_start(self) -> None:
+        """Public. Answer probes from the first moment: Faust's tasks begin only once all is restored."""
+        await super().on_start()
+        settings = self.engine.settings
+        await self.surface.start(settings.http_host, settings.http_port)
 
 
 def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> WorkerApp:
@@ -48,7 +59,7 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
     )
     failpoints = Failpoints() if settings.test_switch else None
     engine = app.engine = LedgerEngine(core, settings, clock, failpoints)
-    surface = Surface(
+    app.surface = Surface(
         engine, exposed(EngineCollector(engine.lanes)), f"{version('saveline')}+{core.version}", failpoints
     )
 
@@ -65,17 +76,18 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
     async def released(*_: Any, **__: Any) -> None:
         await engine.release()
 
-    async def serve() -> None:
-        await surface.start(settings.http_host, settings.http_port)
+    async def look() -> None:
+        engine.check_given_up()
 
     async def watch() -> None:
-        engine.check_given_up()
+        # Asks the broker: nothing blocking runs on the event loop.
+        await asyncio.to_thread(engine.lanes.watch)
 
     app.on_partitions_revoked.connect(released)
     # Faust sends no revocation when it stops.
     app.on_before_shutdown.connect(released)
-    app.task(serve)
-    app.timer(interval=1.0)(watch)
+    app.timer(interval=1.0)(look)
+    app.timer(interval=min(_WATCH_S, settings.step_patience_s / 4))(watch)
 
     return app
 

@@ -1,4 +1,4 @@
-"""Loses a delivery between the transport and the agent, as Faust does when it clears its queues."""
+"""Loses a delivery between the transport and the agent, as Faust does when it clears its queues; or fetches none."""
 
 from typing import Any
 
@@ -16,5 +16,22 @@ def lose(number: int) -> None:
             counted += 1
             if counted != number:
                 yield tp, message
+
+    seam.Consumer.getmany = getmany
+
+
+def hold(number: int) -> None:
+    """From the delivery of that number on nothing is fetched any more, and nothing is said."""
+    counted = 0
+    deliver = seam.Consumer.getmany
+
+    async def getmany(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 -- Faust's signature
+        nonlocal counted
+        if counted + 1 >= number:
+            await self.sleep(0.1)
+            return
+        async for tp, message in deliver(self, timeout):
+            counted += 1
+            yield tp, message
 
     seam.Consumer.getmany = getmany

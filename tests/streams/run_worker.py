@@ -1,18 +1,28 @@
 """A worker process that runs the tests' small job; its settings come by environment."""
 
 import os
+from functools import partial
 from typing import Any, NoReturn
 
+import msgspec
+
+from streams import worker
 from streams.assignor import CompleteAssignor
+from streams.failpoints import Failpoint, Failpoints
 from streams.settings import WorkerSettings
-from streams.worker import run
 from tests.mutants.engine import breed
 from tests.streams.job import Job
-from tests.streams.losses import lose
+from tests.streams.losses import hold, lose
 
 
 def broken(*_: Any) -> NoReturn:
     raise ValueError("the assignor has a bug")
+
+
+def already_armed(failpoint: Failpoint) -> Failpoints:
+    failpoints = Failpoints()
+    failpoints.arm(failpoint)
+    return failpoints
 
 
 if __name__ == "__main__":
@@ -21,6 +31,11 @@ if __name__ == "__main__":
             breed(mutant)
     if number := os.environ.get("LOSE_DELIVERY"):
         lose(int(number))
+    if number := os.environ.get("HOLD_DELIVERIES_FROM"):
+        hold(int(number))
+    if armed := os.environ.get("ARMED"):
+        # Before anybody could ask for it over HTTP.
+        worker.Failpoints = partial(already_armed, msgspec.json.decode(armed, type=Failpoint))  # type: ignore[misc,assignment]
     if os.environ.get("BREAK_COORDINATION"):
         CompleteAssignor.assign = broken  # type: ignore[method-assign]
-    run(Job(os.environ["COMMANDS"]), WorkerSettings())
+    worker.run(Job(os.environ["COMMANDS"]), WorkerSettings())
