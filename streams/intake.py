@@ -13,7 +13,7 @@ from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.errors import Malformed
 from streams.core import Batch, Record
-from streams.quarantine import Origin, of_record
+from streams.quarantine import BYTES_MAX, Origin, of_record
 from streams.traces import HEADER, traceparent_of
 
 FLUSH_S = 30.0
@@ -103,7 +103,6 @@ def producer(client: dict[str, str]) -> Producer:
             "enable.idempotence": "true",
             "partitioner": "murmur2_random",
             "linger.ms": "5",
-            # As large as a broker takes by default: what upstream could send, quarantine has to hold.
-            "message.max.bytes": "1048588",
+            "message.max.bytes": str(BYTES_MAX),
         }
     )

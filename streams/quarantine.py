@@ -5,6 +5,8 @@ import msgspec
 from streams.core import Record
 from streams.settings import LedgerSettings
 
+BYTES_MAX = 1_000_000_000
+"""For producers: all that librdkafka takes. The topics' own limits decide, and `saveline topics plan` compares them."""
 ATTEMPT = "attempt"
 REPLAYED_FROM = "replayed-from"
 # What stands beside a record's own headers, and is not taken along when it is sent again.

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -33,6 +34,7 @@ app = App(name="quarantine", help="What could not be processed: list, show, repl
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _REASON_CHARS = 70
+_LISTED = 100
 
 Ids = Annotated[
     tuple[str, ...], Parameter(help="as `ls` prints them: partition-offset", allow_leading_hyphen=False)
@@ -57,26 +59,29 @@ def ls(
     reason: Reason = "",
     topic: FromTopic = "",
     everything: Everything = False,
+    limit: Annotated[int | None, Parameter(help="how many are listed; 100, or all with --json")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List what waits, and count it by topic and reason; with --all also what was replayed or discarded.
+    """List what waits, oldest first, and count all of it by topic and reason; --all: also what is settled.
 
     Keys and contents are not shown: they may be anybody's.
     """
 
     def listed() -> int:
+        if limit is not None and limit < 1:
+            raise _Wrong(f"--limit {limit}: one or more")
         quarantine, _ = _open()
         settled = quarantine.settled()
-        found = [
+        found = (
             one
             for one in _chosen(quarantine.records(_since_ms(since)), (), reason, topic)
             if everything or one.id not in settled
-        ]
+        )
         if as_json:
-            for one in found:
+            for one in islice(found, limit):
                 print(json.dumps(_told(one, settled.get(one.id))))
             return 0
-        _table(found, settled)
+        _table(found, settled, limit or _LISTED)
         return 0
 
     return _guarded(listed)
@@ -128,7 +133,7 @@ def replay(
         _needs_a_choice(ids, since, reason, topic, everything=everything)
         quarantine, settings = _open()
         chosen = _chosen(quarantine.records(_since_ms(since)), ids, reason, topic)
-        sendable = _sendable(chosen, settings.app)
+        sendable = _sendable(chosen, settings.app, quarantine.partitions_of)
         if dry_run:
             settled = quarantine.settled()
             would = [one for one in sendable if one.id not in settled]
@@ -236,9 +241,11 @@ def _chosen(
         )
 
 
-def _sendable(records: Iterable[Quarantined], app_id: str) -> Iterator[Quarantined]:
+def _sendable(
+    records: Iterable[Quarantined], app_id: str, partitions_of: Callable[[str], int]
+) -> Iterator[Quarantined]:
     for one in records:
-        why = unreplayable(one, app_id)
+        why = unreplayable(one, app_id, partitions_of)
         if why:
             print(f"left {one.id}: {why}", file=sys.stderr)
         else:
@@ -279,9 +286,13 @@ def _told(one: Quarantined, settled: Settled | None) -> dict[str, object]:
     }
 
 
-def _table(found: list[Quarantined], settled: dict[str, Settled]) -> None:
+def _table(found: Iterable[Quarantined], settled: dict[str, Settled], limit: int) -> None:
     table = Table("id", "since", "topic", "attempt", "state", "reason", box=None, pad_edge=False)
+    counted: Counter[tuple[str, str]] = Counter()
     for one in found:
+        counted[one.topic, _first_line(one)] += 1
+        if counted.total() > limit:
+            continue
         told = _told(one, settled.get(one.id))
         # Plain text: what stands in a reason is no markup of ours.
         table.add_row(
@@ -292,9 +303,11 @@ def _table(found: list[Quarantined], settled: dict[str, Settled]) -> None:
         )
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 220)
     console.print(table)
-    for (topic, reason), count in Counter((one.topic, _first_line(one)) for one in found).most_common():
+    if counted.total() > limit:
+        console.print(Text(f"and {counted.total() - limit} more: --limit lists more of them"))
+    for (topic, reason), count in counted.most_common():
         console.print(Text(f"{count} x {topic}: {reason}"))
-    console.print(Text(f"{len(found)} in all"))
+    console.print(Text(f"{counted.total()} in all"))
 
 
 def _lines(value: object) -> str:

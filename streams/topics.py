@@ -13,9 +13,17 @@ QUARANTINE_RETENTION_MS = 30 * DAY_MS
 TOMBSTONE_RETENTION_MS = DAY_MS
 """How long the changelog shows that a record was removed; a disk that slept longer must be thrown away."""
 
+HEADERS_BYTES = 262_144
+"""What a record in quarantine needs beside itself: where it came from, and every reason."""
+
 _COMPACTED = {"cleanup.policy": "compact"}
 _STAMPED = {"message.timestamp.type": "LogAppendTime"}
 """The broker's append time: the clock of every decision, and what a ledger compares its own clock with."""
+
+
+_BYTES_MAX = "max.message.bytes"
+_BYTES_DEFAULT = 1_048_588
+"""What Kafka's brokers and topics take unless told otherwise."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +97,10 @@ def wanted_topics(*, app: str = "saveline", partitions: int = 48, replication: i
         topic(Name.CASE_EVENTS, {**kept(SOURCE_RETENTION_MS), **_STAMPED}),
         *(topic(name, kept(OUTPUT_RETENTION_MS)) for name in outputs),
         topic(Name.CHANGES, {**safe, **_COMPACTED}),
-        topic("case.quarantine.v1", kept(QUARANTINE_RETENTION_MS)),
+        topic(
+            "case.quarantine.v1",
+            {**kept(QUARANTINE_RETENTION_MS), _BYTES_MAX: str(_BYTES_DEFAULT + HEADERS_BYTES)},
+        ),
         topic(
             changelog(app),
             {**safe, **_COMPACTED, "delete.retention.ms": str(TOMBSTONE_RETENTION_MS), **_STAMPED},
@@ -101,7 +112,21 @@ def wanted_topics(*, app: str = "saveline", partitions: int = 48, replication: i
 
 def plan(wanted: Iterable[Topic], real: Mapping[str, Topic]) -> list[Difference]:
     """Every difference at once, in the order of `wanted`."""
-    return [difference for topic in wanted for difference in _differences(topic, real.get(topic.name))]
+    return [
+        difference
+        for topic in wanted
+        for difference in _differences(_roomy(topic, real), real.get(topic.name))
+    ]
+
+
+def _roomy(wanted: Topic, real: Mapping[str, Topic]) -> Topic:
+    """Of the quarantine: whatever any of the topics can hold has to fit in, with our headers."""
+    if _BYTES_MAX not in wanted.config:
+        return wanted
+    others = [topic.config for topic in real.values() if topic.name != wanted.name]
+    most = max([int(config.get(_BYTES_MAX) or 0) for config in others], default=0)
+    bytes_max = max(int(wanted.config[_BYTES_MAX]), most + HEADERS_BYTES)
+    return msgspec.structs.replace(wanted, config={**wanted.config, _BYTES_MAX: str(bytes_max)})
 
 
 def _differences(wanted: Topic, real: Topic | None) -> Sequence[Difference]:
@@ -131,7 +156,9 @@ def _differences(wanted: Topic, real: Topic | None) -> Sequence[Difference]:
             )
         )
     for name, value in wanted.config.items():
-        if (actual := real.config.get(name)) != value:
+        actual = real.config.get(name)
+        roomier = name == _BYTES_MAX and actual is not None and int(actual) >= int(value)
+        if actual != value and not roomier:
             found.append(
                 Difference(
                     topic=wanted,

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from streams.core import Output
 from streams.failpoints import Failpoints
 from streams.outcomes import Fenced, LedgerFailure, Unreachable, Unsettled
+from streams.quarantine import BYTES_MAX
 from streams.settings import LedgerSettings
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,7 @@ class Transactions:
                 "linger.ms": 5,
                 "queue.buffering.max.messages": 1_000_000,
                 "batch.num.messages": 10_000,
-                # A quarantined record carries its headers as well.
-                "message.max.bytes": settings.record_bytes_max * 4,
+                "message.max.bytes": BYTES_MAX,
                 # A fatal error, such as being fenced, shows in the call that meets it. Without this callback it
                 # would be raised into whichever other callback happens to run.
                 "error_cb": _noted,

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from streams.topics import Topic, plan, wanted_topics
+from streams.topics import HEADERS_BYTES, Topic, plan, wanted_topics
 
 WANTED = {topic.name: topic for topic in wanted_topics(partitions=4, replication=1)}
 
@@ -84,6 +84,18 @@ def test_a_change_of_clock_or_of_cleanup_is_for_a_person() -> None:
     lines = said(events=events_with(message_timestamp_type="CreateTime", cleanup_policy="compact"))
     assert len(lines) == 2
     assert all("by hand" in line for line in lines)
+
+
+def test_quarantine_holds_whatever_a_topic_can_hold_and_what_is_said_about_it() -> None:
+    quarantine = WANTED["case.quarantine.v1"]
+    assert int(quarantine.config["max.message.bytes"]) == 1_048_588 + HEADERS_BYTES
+    large = msgspec.structs.replace(WANTED["order.exceptions.v1"], config={"max.message.bytes": "5000000"})
+    (raised,) = said(large=large)
+    assert (
+        raised == f"case.quarantine.v1: max.message.bytes is 1310732 instead of {5_000_000 + HEADERS_BYTES}"
+    )
+    larger = msgspec.structs.replace(quarantine, config={**quarantine.config, "max.message.bytes": "9000000"})
+    assert said(large=large, larger=larger) == []
 
 
 def test_writes_are_never_made_impossible() -> None:
