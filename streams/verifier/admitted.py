@@ -23,7 +23,13 @@ def check(seen: Seen, story: Story) -> Finding:
     _originals(seen, quarantined, finding)
     reached = {one.record.event_id for one in topics.of(Topic.CASE_EVENTS) if hasattr(one.record, "event_id")}
     sent_back = _sent_back_by_the_worker(seen, quarantined)
-    replayed = {id_ for topic in _SOURCES for one in topics.of(topic) for id_ in one.header("replayed-from")}
+    # By the letter that each names, with its bytes: whoever only says so has replayed nothing.
+    replayed = {
+        (one.topic, letter, one.key, one.value)
+        for topic in _SOURCES
+        for one in topics.of(topic)
+        for letter in one.header("replayed-from")
+    }
     shown = None if seen.register is None else {row["case_id"] for row in seen.register.cases}
     if shown is None:
         finding.skip("whether the register shows each case: no database was given")
@@ -38,7 +44,10 @@ def check(seen: Seen, story: Story) -> Finding:
                 said = [reason for copy in back for reason in copy.header("reason")]
                 by_the_clock = any(word in reason for word in _BY_THE_CLOCK for reason in said)
                 # Repaired and sent again: from then on it is that record which has to be admitted.
-                if not by_the_clock and not all(_id(copy) in replayed for copy in back):
+                if not by_the_clock and not all(
+                    (one.topic, f"{copy.partition}-{copy.offset}", copy.key, copy.value) in replayed
+                    for copy in back
+                ):
                     finding.wrong(
                         order=_order(one.record),
                         expected="a valid record to be admitted",
@@ -48,11 +57,6 @@ def check(seen: Seen, story: Story) -> Finding:
             else:
                 _must_have_come(one, (reached, sent_back, shown), story, finding)
     return finding
-
-
-def _id(letter: Message) -> str:
-    """As a replay names the record in quarantine that it sent again."""
-    return f"{letter.partition}-{letter.offset}"
 
 
 def _reasons(one: Message) -> list[str]:

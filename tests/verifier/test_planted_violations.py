@@ -151,6 +151,54 @@ def test_a_valid_record_in_quarantine(day: Honest) -> None:
     assert "a valid record to be admitted" in found(seen, "I1")
 
 
+def repaired_and_replayed(day: Honest) -> tuple[Seen, list[Message]]:
+    """x2 could not be read when it came first; it was repaired, sent again and admitted. Its topic, to plant into."""
+    seen = day.seen()
+    sent = seen.topics.messages[str(Topic.EXCEPTIONS)]
+    [admitted] = [n for n, one in enumerate(sent) if getattr(one.record, "exception_id", "") == "x2"]
+    first = replace(sent[admitted], offset=len(sent))
+    said = (("replayed-from", b"0-1"), ("attempt", b"2"))
+    sent[admitted] = replace(sent[admitted], headers=said)
+    sent.append(first)
+    origin = {
+        "original-topic": first.topic.encode(),
+        "original-partition": b"0",
+        "original-offset": b"%d" % first.offset,
+        "reason": b"unknown schema 99",
+    }
+    rejected = seen.topics.messages[QUARANTINE][0]
+    letter = replace(rejected, offset=1, key=first.key, value=first.value, headers=tuple(origin.items()))
+    seen.topics.messages[QUARANTINE].append(letter)
+    # What is planted goes to the place of what was replayed.
+    sent.append(sent.pop(admitted))
+    return seen, sent
+
+
+def test_a_record_that_was_repaired_and_replayed_is_admitted(day: Honest) -> None:
+    seen, _ = repaired_and_replayed(day)
+    assert broken(seen) == set()
+
+
+def test_a_record_that_was_replayed_and_lost_on_the_way(day: Honest) -> None:
+    seen, sent = repaired_and_replayed(day)
+    drop(seen, Topic.CASE_EVENTS, lambda one: getattr(one, "event_id", "") == sent[-1].record.event_id)
+    assert f"{sent[-1].record.event_id} on {Topic.CASE_EVENTS}" in found(seen, "I1")
+    assert sent[-1].place in found(seen, "I1")
+
+
+def test_a_record_that_waits_in_quarantine_although_it_is_valid_now(day: Honest) -> None:
+    seen, sent = repaired_and_replayed(day)
+    sent.pop()
+    assert "it is in quarantine: unknown schema 99" in found(seen, "I1")
+
+
+def test_a_record_that_only_says_that_it_was_replayed(day: Honest) -> None:
+    seen, sent = repaired_and_replayed(day)
+    other = next(one for one in sent if getattr(one.record, "exception_id", "") == "x1")
+    sent[-1] = replace(other, headers=sent[-1].headers)
+    assert "it is in quarantine: unknown schema 99" in found(seen, "I1")
+
+
 # I2 and I9
 
 
