@@ -34,6 +34,9 @@ class NoLanes:
     lanes: dict[int, Any] = {}  # noqa: RUF012
     given_up: dict[int, Any] = {}  # noqa: RUF012
 
+    def lags(self) -> dict[int, int]:
+        return {}
+
 
 def asked(
     talk: Callable[[Callable[..., Awaitable[tuple[int, str]]], Health], Awaitable[None]],
