@@ -1,6 +1,7 @@
 # The product alone: `docker build -t saveline .`; with the simulators: `--target world`.
 FROM python:3.11-slim AS product
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Compiled once, here: nothing is written later, so that every start would compile all it loads.
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UV_COMPILE_BYTECODE=1
 WORKDIR /app
 COPY requirements.lock pyproject.toml README.md LICENSE ./
 # The locked versions with their hashes, of what the product needs and nothing that only its tests do.

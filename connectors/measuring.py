@@ -1,19 +1,20 @@
-"""What a metric is made of: its name, the closed lists of its labels, and the three ways in which it is filled."""
+"""What a metric is made of: its name, the closed lists of its labels, and the three ways in which it is filled.
+
+The client library is loaded by whoever tells them first: a worker that starts does not wait for it.
+"""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from prometheus_client import Counter, Histogram
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Histogram
+    from prometheus_client.metrics_core import Metric
 
 PREFIX = "saveline_"
 _ZEROS_MAX = 200
@@ -64,20 +65,24 @@ class Family(msgspec.Struct, frozen=True):
         if 0 < prod(len(allowed) for allowed in lists) <= _ZEROS_MAX:
             yield from product(*lists)
 
-    def sampled(self, rows: Iterable[tuple[Any, ...]]) -> Metric:
+    def sampled(self, rows: Iterable[tuple[Any, ...]]) -> "Metric":
         """A gauge or a counter from rows of label values and a number; what falls under `other` is added up."""
         sums: dict[tuple[str, ...], float] = dict.fromkeys(self.zeros(), 0.0)
         for *values, number in rows:
             key = tuple(self.bounded(values))
             sums[key] = sums.get(key, 0.0) + float(number or 0)
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
         family = CounterMetricFamily if self.shape is Shape.COUNTER else GaugeMetricFamily
         metric = family(self.name, self.says, labels=list(self.labels))
         for labels, number in sums.items():
             metric.add_metric(labels, number)
         return metric
 
-    def spread(self, rows: Iterable[tuple[list[str], "Spread"]]) -> Metric:
+    def spread(self, rows: Iterable[tuple[list[str], "Spread"]]) -> "Metric":
         """A histogram from spreads over its buckets."""
+        from prometheus_client.metrics_core import HistogramMetricFamily
+
         metric = HistogramMetricFamily(self.name, self.says, labels=list(self.labels))
         for labels, spread in rows:
             cumulated, bounds = 0, []
@@ -113,9 +118,16 @@ class Counted:
 
     def __init__(self, name: str, says: str, home: Home, **labels: Values) -> None:
         self.family = Family(home, Shape.COUNTER, f"{PREFIX}{name}", says, dict(labels))
-        self.metric = Counter(self.family.name, says, list(labels), registry=None)
-        for known in self.family.zeros() if labels else ():
-            self.metric.labels(*known)
+
+    @cached_property
+    def metric(self) -> "Counter":
+        from prometheus_client import Counter
+
+        family = self.family
+        counter = Counter(family.name, family.says, list(family.labels), registry=None)
+        for known in family.zeros() if family.labels else ():
+            counter.labels(*known)
+        return counter
 
     def add(self, *values: object, by: float = 1.0) -> None:
         labels = self.family.bounded(values)
@@ -129,9 +141,17 @@ class Timed:
         self, name: str, says: str, home: Home, buckets: tuple[float, ...], **labels: Values
     ) -> None:
         self.family = Family(home, Shape.HISTOGRAM, f"{PREFIX}{name}", says, dict(labels), buckets)
-        self.metric = Histogram(self.family.name, says, list(labels), registry=None, buckets=buckets)
-        for known in self.family.zeros():
-            self.metric.labels(*known)
+
+    @cached_property
+    def metric(self) -> "Histogram":
+        from prometheus_client import Histogram
+
+        family = self.family
+        labels = list(family.labels)
+        histogram = Histogram(family.name, family.says, labels, registry=None, buckets=family.buckets)
+        for known in family.zeros():
+            histogram.labels(*known)
+        return histogram
 
     def add(self, *values: object, seconds: float) -> None:
         self.metric.labels(*self.family.bounded(values)).observe(seconds)

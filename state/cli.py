@@ -11,12 +11,13 @@ from cyclopts import App
 from state import shelf
 from state.policy import Policy
 from state.policy_table import table
+from state.shipped import SHIPPED
 
 app = App(name="policy", help="The policies: check, show, diff, release; and what their fields mean.")
 
 
 @app.command
-def check(folder: Path = shelf.SHIPPED) -> int:
+def check(folder: Path = SHIPPED) -> int:
     """Every fault of every policy in a folder, by file and path; 0 when there is none."""
     policies, faults = shelf.read(folder)
     for fault in faults:
@@ -29,7 +30,7 @@ def check(folder: Path = shelf.SHIPPED) -> int:
 
 
 @app.command
-def show(key: str | None = None, *, folder: Path = shelf.SHIPPED) -> int:
+def show(key: str | None = None, *, folder: Path = SHIPPED) -> int:
     """One policy as it is used (`id@version`, all that it extends merged in), or the list of them."""
     found = _loaded(folder)
     if found is None:
@@ -46,7 +47,7 @@ def show(key: str | None = None, *, folder: Path = shelf.SHIPPED) -> int:
 
 
 @app.command
-def diff(old: str, new: str, *, folder: Path = shelf.SHIPPED) -> int:
+def diff(old: str, new: str, *, folder: Path = SHIPPED) -> int:
     """What changed between two versions, line by line; 0 when nothing did, 1 when something, 2 for a fault."""
     found = _loaded(folder)
     if found is None:
@@ -64,7 +65,7 @@ def diff(old: str, new: str, *, folder: Path = shelf.SHIPPED) -> int:
 
 
 @app.command
-def release(folder: Path = shelf.SHIPPED) -> int:
+def release(folder: Path = SHIPPED) -> int:
     """Lock every version that is not locked yet: from then on it must neither change nor vanish."""
     policies, faults = shelf.read(folder)
     if faults:

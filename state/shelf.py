@@ -12,8 +12,8 @@ from pydantic import ValidationError, create_model
 from schemas.events import ExceptionRaised
 from state import promises
 from state.policy import Policy
+from state.shipped import SHIPPED
 
-SHIPPED = Path(__file__).parent / "policies"
 LOCK_NAME = "lock.json"
 
 

@@ -8,13 +8,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import boto3
-import faust
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from prometheus_client import generate_latest
 from psycopg_pool import ConnectionPool
 
 from connectors.clock import SystemClock
@@ -35,7 +36,7 @@ from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
-from streams import logs
+from streams import logs, seam
 from streams.connector_pulse import Pulse
 from streams.connector_settings import ConnectorSettings
 from streams.failpoints import Failpoints
@@ -121,7 +122,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     modes = Counter(str(policy.mode) for policy in policies.by_key.values())
     looks = [RegisterCounts(pool, clock, modes)] if "register" in parts else []
     registry_of_metrics = exposed(pulse, *looks, *(one.metric for one in IN_CONNECTORS))
-    surface = Surface(pulse, registry_of_metrics, version("saveline"), failpoints)
+    surface = Surface(pulse, partial(generate_latest, registry_of_metrics), version("saveline"), failpoints)
 
     async def serve() -> None:
         await surface.start(settings.http_host, settings.http_port)
@@ -132,7 +133,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     for look in looks:
         threading.Thread(target=look.run, args=(ended,), name="counts", daemon=True).start()
     try:
-        faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
+        seam.run(app)
     finally:
         ended.set()
         thread.join()

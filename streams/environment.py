@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field, SecretBytes, SecretStr, ValidationErro
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from state.shelf import SHIPPED
+from state.shipped import SHIPPED
 
 PREFIX = "SAVELINE_"
 MASK = "********"

@@ -2,15 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import logging
+import re
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
-from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from streams.failpoints import Failpoint, Failpoints
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_S = 30.0
+"""For how long one request and its answer may take: a scrape asks the broker for each partition's lag."""
+_BODY_MAX = 65_536
+_LENGTH = re.compile(r"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_WORDS = {200: "OK", 400: "Bad Request", 404: "Not Found", 503: "Service Unavailable"}
+_METRICS = "text/plain; version=0.0.4; charset=utf-8"
+"""The format in which `generate_latest` writes."""
+Answer = tuple[int, str, bytes]
+"""(status, content type, body)"""
 
 
 class Health(Protocol):
@@ -26,67 +37,82 @@ class Health(Protocol):
 
 
 class Surface:
-    """An HTTP server of its own; Faust's binds everywhere and serves table data."""
+    """An HTTP server of its own, a request a connection; Faust's binds everywhere and serves table data.
+
+    Written out, since a server's package would be the largest part of what a worker loads before it can start.
+    """
 
     def __init__(
-        self, health: Health, registry: CollectorRegistry, version: str, failpoints: Failpoints | None
+        self, health: Health, metrics: Callable[[], bytes], version: str, failpoints: Failpoints | None
     ) -> None:
-        """`failpoints`: None unless the test switch is on; then `/_test/...` does not exist."""
+        """`metrics` is called in a thread; `failpoints`: None unless the test switch is on; then `/_test/...` does
+        not exist."""
         self._health = health
-        self._registry = registry
+        self._metrics = metrics
         self._version = version
         self._failpoints = failpoints
-        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port (of the machine's choice for 0)."""
-        app = web.Application()
-        app.router.add_get("/livez", _answer(self._health.not_live))
-        app.router.add_get("/readyz", _answer(self._health.not_ready))
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/version", self._tell_version)
-        if self._failpoints is not None:
-            app.router.add_put("/_test/failpoints", self._arm)
-            app.router.add_get("/_test/quiescent", self._quiescent)
-        runner = self._runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        addresses = runner.addresses
-        return int(addresses[0][1])
+        self._server = await asyncio.start_server(self._serve, host, port)
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        # Some of it is asked of the broker: nothing blocking runs on the event loop.
-        body = await asyncio.to_thread(generate_latest, self._registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def _tell_version(self, _: web.Request) -> web.Response:
-        return web.json_response({"version": self._version})
-
-    async def _arm(self, request: web.Request) -> web.Response:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            failpoint = msgspec.json.decode(await request.read(), type=Failpoint)
-            if self._failpoints is not None:
-                self._failpoints.arm(failpoint)
-        except (msgspec.MsgspecError, ValueError) as error:
-            return web.json_response({"error": str(error)}, status=400)
-        return web.json_response({"armed": failpoint.point})
+            async with asyncio.timeout(_PATIENCE_S):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                length = _LENGTH.search(head)
+                body = await reader.readexactly(min(int(length[1]), _BODY_MAX)) if length else b""
+                method, target, _ = head.split(" ", 2)
+                status, kind, said = await self._answer(method, target.partition("?")[0], body)
+                writer.write(
+                    f"HTTP/1.1 {status} {_WORDS[status]}\r\nContent-Type: {kind}\r\n"
+                    f"Content-Length: {len(said)}\r\nConnection: close\r\n\r\n".encode()
+                    + said
+                )
+                await writer.drain()
+        except (EOFError, OSError, ValueError, asyncio.LimitOverrunError) as failure:
+            log.info("whoever asked is gone, too slow or speaks no HTTP: %s", type(failure).__name__)
+        finally:
+            writer.close()
 
-    async def _quiescent(self, _: web.Request) -> web.Response:
-        return web.json_response({"quiescent": self._health.quiescent()})
+    async def _answer(self, method: str, path: str, body: bytes) -> Answer:
+        match method, path:
+            case "GET", "/livez":
+                return _reasons(self._health.not_live())
+            case "GET", "/readyz":
+                return _reasons(self._health.not_ready())
+            case "GET", "/metrics":
+                # Some of it is asked of the broker: nothing blocking runs on the event loop.
+                return 200, _METRICS, await asyncio.to_thread(self._metrics)
+            case "GET", "/version":
+                return _json(200, {"version": self._version})
+            case "PUT", "/_test/failpoints" if self._failpoints is not None:
+                return _armed(self._failpoints, body)
+            case "GET", "/_test/quiescent" if self._failpoints is not None:
+                return _json(200, {"quiescent": self._health.quiescent()})
+            case _:
+                return _json(404, {"error": f"there is no {method} {path}"})
 
 
-def _answer(reasons_against: Callable[[], list[str]]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_: web.Request) -> web.Response:
-        reasons = reasons_against()
-        return web.Response(
-            status=503 if reasons else 200,
-            text=json.dumps({"ok": not reasons, "reasons": reasons}),
-            content_type="application/json",
-        )
+def _json(status: int, said: object) -> Answer:
+    return status, "application/json; charset=utf-8", json.dumps(said).encode()
 
-    return answer
+
+def _reasons(against: list[str]) -> Answer:
+    return _json(503 if against else 200, {"ok": not against, "reasons": against})
+
+
+def _armed(failpoints: Failpoints, body: bytes) -> Answer:
+    try:
+        failpoint = msgspec.json.decode(body, type=Failpoint)
+        failpoints.arm(failpoint)
+    except (msgspec.MsgspecError, ValueError) as error:
+        return _json(400, {"error": str(error)})
+    return _json(200, {"armed": failpoint.point})

@@ -1,12 +1,12 @@
 """The worker: an ordinary Faust app with one table and one agent; the ledgers do the work behind it."""
 
 import asyncio
+import functools
 import gc
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
-
-import faust
 
 from connectors.clock import Clock, SystemClock
 from streams import logs, seam, store
@@ -15,7 +15,6 @@ from streams.core import Core
 from streams.delivery import PassedThrough
 from streams.engine import LedgerEngine
 from streams.failpoints import Failpoints
-from streams.metrics import EngineCollector, exposed
 from streams.settings import WorkerSettings
 from streams.surface import Surface
 
@@ -59,9 +58,7 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
     )
     failpoints = Failpoints() if settings.test_switch else None
     engine = app.engine = LedgerEngine(core, settings, clock, failpoints)
-    app.surface = Surface(
-        engine, exposed(EngineCollector(engine.lanes)), f"{version('saveline')}+{core.version}", failpoints
-    )
+    app.surface = Surface(engine, _metrics(engine), f"{version('saveline')}+{core.version}", failpoints)
 
     app.Table("cases", partitions=settings.partitions, key_type=bytes, value_type=bytes)
 
@@ -97,7 +94,7 @@ def run(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock | None
     logs.configure_words("worker")
     app = build(core, settings, clock or SystemClock())
     _spare_the_collector()
-    faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
+    seam.run(app)
     sys.exit(0)
 
 
@@ -105,6 +102,22 @@ def _spare_the_collector() -> None:
     """Records and states hold no cycles: at its defaults the collector walks them over and over (8 % of CPU)."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+
+
+def _metrics(engine: LedgerEngine) -> Callable[[], bytes]:
+    @functools.cache
+    def registry() -> Any:
+        from streams.metrics import EngineCollector, exposed
+
+        return exposed(EngineCollector(engine.lanes))
+
+    def told() -> bytes:
+        # Loaded at the first scrape: no start waits for it.
+        from prometheus_client import generate_latest
+
+        return generate_latest(registry())
+
+    return told
 
 
 def _member(settings: WorkerSettings) -> str | None:

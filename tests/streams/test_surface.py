@@ -1,13 +1,16 @@
 """What a process answers over HTTP, and to whom."""
 
 import asyncio
+import contextlib
+import gc
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from streams.failpoints import Failpoint, Failpoints
 from streams.metrics import EngineCollector
@@ -48,7 +51,7 @@ def asked(
         registry = CollectorRegistry()
         registry.register(EngineCollector(NoLanes()))
         health = Health()
-        surface = Surface(health, registry, "1.2.3", failpoints)
+        surface = Surface(health, partial(generate_latest, registry), "1.2.3", failpoints)
         port = await surface.start("127.0.0.1", 0)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
 
@@ -71,6 +74,38 @@ def test_a_process_says_whether_it_lives_and_is_ready_and_why_not() -> None:
         assert await ask("/version") == (200, '{"version": "1.2.3"}')
 
     asked(talk)
+
+
+def test_who_speaks_no_http_or_leaves_half_way_disturbs_nobody() -> None:
+    unheard: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: unheard.append(about))
+        surface = Surface(Health(), lambda: b"", "1.2.3", None)
+        port = await surface.start("127.0.0.1", 0)
+        for said in (
+            b"",
+            b"\r\n\r\n",
+            b"\xff" * 200_000,
+            b"GET /livez",
+            b"PUT /version HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf",
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(said)
+            writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /version?since=1 HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert (await reader.read()).endswith(b'{"version": "1.2.3"}')
+        writer.close()
+        await surface.stop()
+        # A task tells of what ended it when it is collected.
+        gc.collect()
+
+    asyncio.run(run())
+    assert unheard == []
 
 
 def test_metrics_are_told_by_partition_and_please_prometheus_own_linter() -> None:
