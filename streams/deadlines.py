@@ -1,11 +1,14 @@
 """The deadline index of one partition: ordered on disk, with the next seconds in a heap."""
 
 import struct
+from collections.abc import Mapping
 from heapq import heappop, heappush
 
 from state.rocks import Store
+from streams.envelope import HEAD_BYTES, NEVER
 
 _PREFIX = struct.Struct(">QI")
+_NEVER = NEVER.to_bytes(8, "big")
 HORIZON_MS = 10_000
 READ_MAX = 20_000
 
@@ -13,6 +16,14 @@ READ_MAX = 20_000
 def index_key(due_ms: int, version: int, key: bytes) -> bytes:
     """Sorts by due instant, then version, then conversation."""
     return _PREFIX.pack(due_ms, version) + key
+
+
+def index_keys(sealed: Mapping[bytes, bytes]) -> list[bytes]:
+    """Those of the sealed values that have a deadline.
+
+    A value's head holds due instant and version as the index does, so that a restore need not unpack them.
+    """
+    return [value[1:HEAD_BYTES] + key for key, value in sealed.items() if value[1:9] != _NEVER]
 
 
 def split(index_key: bytes) -> tuple[int, int, bytes]:

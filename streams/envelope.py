@@ -1,6 +1,7 @@
 """The private format of the changelog: its keys and values, and the notes that travel in it."""
 
 import struct
+from collections.abc import Mapping
 
 import msgspec
 
@@ -71,6 +72,11 @@ def head(value: bytes) -> tuple[int, int]:
         raise ForeignRecord(f"a value of {len(value)} bytes does not carry format {FORMAT}")
     _, due_ms, version = unpack_head(value)
     return due_ms, version
+
+
+def foreign(values: Mapping[bytes, bytes]) -> list[bytes]:
+    """The keys whose values no ledger wrote."""
+    return [key for key, value in values.items() if len(value) < HEAD_BYTES or value[0] != FORMAT]
 
 
 def body(value: bytes) -> bytes:

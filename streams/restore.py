@@ -2,13 +2,14 @@
 
 import struct
 from collections.abc import Callable
+from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from connectors.clock import Clock
 from state.rocks import Store
-from streams.deadlines import index_key
-from streams.envelope import NEVER, head
+from streams.deadlines import index_keys
+from streams.envelope import foreign
 from streams.failpoints import Failpoints
 from streams.outcomes import Fenced, ForeignRecord, Unreachable
 from streams.settings import LedgerSettings
@@ -95,27 +96,26 @@ def _read(consumer: Consumer, settings: LedgerSettings, fence_offset: int, clock
 
 
 def _fold(messages: list[Message], store: Store) -> int:
-    """Apply the records; of a key's records only the last is written. Returns the last offset."""
-    folded: dict[bytes, bytes | None] = {}
-    for message in messages:
-        key = message.key()
-        if not isinstance(key, bytes):
-            raise ForeignRecord(f"changelog offset {message.offset()} has no key")
-        folded[key] = message.value()
+    """Apply the records; of a key's records only the last is written. Returns the last offset.
+
+    Whatever is done here for each record is multiplied by all partitions, which share one interpreter.
+    """
+    latest = dict(zip(map(Message.key, messages), map(Message.value, messages), strict=True))
     last = messages[-1]
     offset = last.offset() or 0
+    if None in latest:
+        raise ForeignRecord(f"a record without a key, up to changelog offset {offset}")
     changes = store.changes()
-    for key, value in folded.items():
-        if value is None:
-            changes.remove_state(key)
-            continue
-        try:
-            due_ms, version = head(value)
-        except ForeignRecord as foreign:
-            raise ForeignRecord(f"key {key!r}, up to changelog offset {offset}: {foreign}") from foreign
-        changes.put_state(key, value)
-        if due_ms != NEVER:
-            changes.put_deadline(index_key(due_ms, version, key))
+    for key in [key for key, value in latest.items() if value is None]:
+        changes.remove_state(cast("bytes", key))
+        del latest[key]
+    states = cast("dict[bytes, bytes]", latest)
+    if strangers := foreign(states):
+        raise ForeignRecord(
+            f"{len(strangers)} values that no ledger wrote, the first of key {strangers[0]!r}, "
+            f"up to changelog offset {offset}"
+        )
+    changes.put_all(states, index_keys(states))
     changes.put_note(APPLIED, applied_note(offset, last.timestamp()[1]))
     store.apply(changes)
     return offset
