@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +17,7 @@ from streams.verifier.settings import VerifySettings
 
 app = App(name="config", help="The settings: what each process is told, and what it lacks.")
 
-PROCESSES: dict[str, type[BaseSettings]] = {
+PROCESSES: dict[str, type] = {
     "worker": WorkerSettings,
     "connectors": ConnectorSettings,
     "edge": EdgeSettings,

@@ -1,11 +1,12 @@
 """The settings of a connectors process."""
 
 import base64
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretBytes, SecretStr
-from pydantic_settings import NoDecode
+from annotated_types import Ge, Gt
+from pydantic import AfterValidator, SecretBytes, SecretStr
 
 from connectors.channels.catalogue import Providers
 from streams.environment import FromEnvironment
@@ -27,6 +28,7 @@ def several_secrets(value: SecretStr) -> SecretStr:
     return value
 
 
+@dataclass(frozen=True, kw_only=True)
 class ConnectorSettings(FromEnvironment):
     """Where a provider's base URL is empty, it is the provider's own."""
 
@@ -35,7 +37,7 @@ class ConnectorSettings(FromEnvironment):
     """Of each of our topics; all have the same number, for ever."""
     retention_days: int = 14
     """How long `case.events.v1` is kept: what is older than half of it when it arrives is stale."""
-    keep_days: int = Field(default=180, ge=30)
+    keep_days: Annotated[int, Ge(30)] = 180
     """How long claims, and calls word by word, stay in Postgres; longer than any command can come again."""
     pg_dsn: SecretStr
     """Postgres: claims, vault, register."""
@@ -43,14 +45,14 @@ class ConnectorSettings(FromEnvironment):
     """Where customers and providers reach the edge."""
     retailer: str
     """As whom messages speak."""
-    link_secrets: Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
+    link_secrets: Annotated[SecretStr, AfterValidator(several_secrets)]
     """Sign the links to the choice page; separated by commas, the last one signs."""
     vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
     """32 bytes in base64: wraps the customers' own keys."""
     vault_salt: SecretStr
     """Makes the shares of pilot and holdout unpredictable."""
     twilio_account_sid: str
-    twilio_auth_token: Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
+    twilio_auth_token: Annotated[SecretStr, AfterValidator(several_secrets)]
     twilio_base_url: str = ""
     sms_sender: str
     """The number that texts come from."""
@@ -60,7 +62,7 @@ class ConnectorSettings(FromEnvironment):
     """How long a call rings."""
     calls_per_second: float = 1.0
     """What the account may dial."""
-    ask_after_s: float = Field(default=90.0, gt=0)
+    ask_after_s: Annotated[float, Gt(0)] = 90.0
     """A call of which nobody has reported for so long is asked after: its last report may be lost."""
     unseen_after_s: float = 60.0
     """For how long a provider is asked about a send of which nobody can tell, before it is given up as ambiguous."""
@@ -70,7 +72,7 @@ class ConnectorSettings(FromEnvironment):
     smtp_host: str
     smtp_port: int = 587
     smtp_user: str = ""
-    smtp_password: SecretStr = SecretStr("")
+    smtp_password: SecretStr = field(default_factory=lambda: SecretStr(""))
     smtp_tls: bool = True
     """STARTTLS, before anything is said."""
     email_sender: str

@@ -4,6 +4,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Literal
 
@@ -11,7 +12,6 @@ import psycopg
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import AfterValidator, PositiveFloat, SecretBytes, SecretStr
-from pydantic_settings import NoDecode
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -58,9 +58,10 @@ _READY_S = 1.0
 # Longer than balancers and providers keep an idle connection (60 s at most of them): who closes first must be the
 # one who asks, else a webhook meets the closing and is lost.
 _KEEP_ALIVE_S = 75
-_Secrets = Annotated[SecretStr, NoDecode, AfterValidator(several_secrets)]
+_Secrets = Annotated[SecretStr, AfterValidator(several_secrets)]
 
 
+@dataclass(frozen=True, kw_only=True)
 class EdgeSettings(FromEnvironment):
     """Several secrets are separated by commas, the one that signs last."""
 

@@ -1,40 +1,42 @@
 """Settings come from the environment: what all processes share, and how every fault is told at once."""
 
+import ast
+import inspect
 import os
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
-from pydantic import AliasChoices, Field, SecretBytes, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from state.shipped import SHIPPED
 
 PREFIX = "SAVELINE_"
 MASK = "********"
-S = TypeVar("S", bound=BaseSettings)
+_ALSO = {"schema_registry_url": "SCHEMA_REGISTRY_URL"}
+"""A setting that others know by a name of their own, which comes first."""
+S = TypeVar("S")
 
 
 class Faulty(Exception):
     """Settings that are missing or wrong, one line each, by the name that the operator knows."""
 
 
-class FromEnvironment(BaseSettings):
-    """Read once and frozen; each field's name in capitals, behind `SAVELINE_`."""
+@dataclass(frozen=True, kw_only=True)
+class FromEnvironment:
+    """Read once and frozen; each field's name in capitals, behind `SAVELINE_`.
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", use_attribute_docstrings=True
-    )
+    The classes are plain data. Only `read` loads what checks it, which is slow to load.
+    """
 
     app: str = "saveline"
     """Names consumer groups, transactions and private topics."""
     broker: str = "127.0.0.1:9092"
     """Kafka's addresses, separated by commas."""
-    schema_registry_url: str | None = Field(
-        default=None, validation_alias=AliasChoices("SCHEMA_REGISTRY_URL", f"{PREFIX}SCHEMA_REGISTRY_URL")
-    )
+    schema_registry_url: str | None = None
     """A real registry; without it the committed lock file gives the ids."""
     policies: Path = SHIPPED
     """The folder of the policies."""
@@ -47,30 +49,33 @@ class FromEnvironment(BaseSettings):
         return {"bootstrap.servers": self.broker}
 
 
-def read(kind: type[S]) -> S:
+def names(kind: type) -> list[str]:
+    """The fields of a class of settings."""
+    return [field.name for field in fields(kind)]
+
+
+def read(kind: type[S], environment: Mapping[str, str] = os.environ) -> S:
     """The settings of one process; raises `Faulty`."""
+    found = ((field, _given(field, environment)) for field in names(kind))
+    return checked(kind, {field: environment[name] for field, name in found if name is not None})
+
+
+def checked(kind: type[S], given: Mapping[str, object]) -> S:
+    """Settings from values by field, texts as an environment has them; raises `Faulty`."""
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return kind()
+        return TypeAdapter(kind).validate_python(dict(given))
     except ValidationError as error:
-        raise Faulty("\n".join(faults(error))) from None
+        # Values are never told: they may be secrets.
+        found = error.errors(include_url=False, include_input=False)
+        lines = (f"{_variables(str(fault['loc'][0]))[-1]}: {fault['msg']}" for fault in found)
+        raise Faulty("\n".join(lines)) from None
 
 
 def account() -> str:
     """Who is at work; a pod's user may have no name."""
     return os.environ.get("USER") or f"uid {os.getuid()}"
-
-
-def faults(error: ValidationError) -> list[str]:
-    """Values are never told: they may be secrets."""
-    return [
-        f"{_variable(fault['loc'])}: {fault['msg']}"
-        for fault in error.errors(include_url=False, include_input=False)
-    ]
-
-
-def _variable(path: tuple[int | str, ...]) -> str:
-    name = "_".join(str(part) for part in path).upper()
-    return name if name.startswith((PREFIX, "SCHEMA_REGISTRY_URL")) else PREFIX + name
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,88 +90,100 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
-def variables(
-    kinds: Mapping[str, type[BaseSettings]], environment: Mapping[str, str] = os.environ
-) -> list[Variable]:
+def variables(kinds: Mapping[str, type], environment: Mapping[str, str] = os.environ) -> list[Variable]:
     """Every setting of these processes, by name; one that several share is listed once."""
     found: dict[str, Variable] = {}
     for process, kind in kinds.items():
-        wrong = _wrong(kind)
-        for name, field in kind.model_fields.items():
-            one = _stands(name, field, wrong, environment)
-            known = found.get(one.name)
+        for one in _stand(kind, environment):
+            known, shown = found.get(one.name), one
             if known is not None:
                 told = next((v for v in (known, one) if v.fault), known)
                 values = dict.fromkeys(v.value for v in (known, one) if v.value)
-                one = msgspec.structs.replace(
+                shown = msgspec.structs.replace(
                     told, value=", ".join(values), processes=known.processes, says=known.says or one.says
                 )
-            found[one.name] = msgspec.structs.replace(one, processes=(*one.processes, process))
+            found[one.name] = msgspec.structs.replace(shown, processes=(*shown.processes, process))
     return sorted(found.values(), key=lambda one: one.name)
 
 
-def values(
-    kinds: Mapping[str, type[BaseSettings]], environment: Mapping[str, str] = os.environ
-) -> dict[str, str]:
+def values(kinds: Mapping[str, type], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Every value by its name without the prefix, as it is: secrets too, and empty where there is none."""
     found: dict[str, str] = {}
     for kind in kinds.values():
-        for name, field in kind.model_fields.items():
-            value, _, _ = _value(name, field, environment)
-            found[name.upper()] = found.get(name.upper()) or value
+        for field in fields(kind):
+            value, _, _ = _value(field, environment)
+            found[field.name.upper()] = found.get(field.name.upper()) or value
     return found
 
 
-def _wrong(kind: type[BaseSettings]) -> dict[str, str]:
+def _stand(kind: type, environment: Mapping[str, str]) -> Iterator[Variable]:
+    """Each setting of one process as it stands."""
+    wrong, says, types = (
+        _wrong(kind, environment),
+        _sentences(kind),
+        get_type_hints(kind, include_extras=True),
+    )
+    for field in fields(kind):
+        value, source, known_as = _value(field, environment)
+        yield Variable(
+            name=known_as,
+            value=MASK if value and _holds_a_secret(types[field.name]) else value,
+            source=source,
+            processes=(),
+            says=says.get(field.name, ""),
+            fault=wrong.get(_variables(field.name)[-1], ""),
+        )
+
+
+def _wrong(kind: type, environment: Mapping[str, str]) -> dict[str, str]:
     try:
-        kind()
-    except ValidationError as error:
-        return dict(line.split(": ", 1) for line in faults(error))
+        read(kind, environment)
+    except Faulty as faulty:
+        return dict(line.split(": ", 1) for line in str(faulty).splitlines())
     return {}
 
 
-def _stands(
-    name: str, field: FieldInfo, wrong: Mapping[str, str], environment: Mapping[str, str]
-) -> Variable:
-    value, source, known_as = _value(name, field, environment)
-    return Variable(
-        name=known_as,
-        value=MASK if value and _is_secret(field) else value,
-        source=source,
-        processes=(),
-        says=field.description or "",
-        fault=next((wrong[one] for one in _names(name, field) if one in wrong), ""),
-    )
-
-
-def _value(name: str, field: FieldInfo, environment: Mapping[str, str]) -> tuple[str, str, str]:
+def _value(field: Field[Any], environment: Mapping[str, str]) -> tuple[str, str, str]:
     """The value, its source, and the variable that it comes from or would come from."""
-    names = _names(name, field)
-    given = next((one for one in names if one in environment), None)
+    given = _given(field.name, environment)
     if given is not None:
         return environment[given], "environment", given
-    if field.is_required():
-        return "", "missing", names[-1]
-    return _plain(field.get_default(call_default_factory=True)), "default", names[-1]
+    known_as = _variables(field.name)[-1]
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    if default is MISSING:
+        return "", "missing", known_as
+    return _plain(default), "default", known_as
 
 
-def _names(name: str, field: FieldInfo) -> list[str]:
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        return [str(choice) for choice in alias.choices]
-    return [PREFIX + name.upper()]
+def _given(field: str, environment: Mapping[str, str]) -> str | None:
+    """The variable that says what this field is."""
+    return next((name for name in _variables(field) if name in environment), None)
+
+
+def _variables(field: str) -> list[str]:
+    """The names under which it may be given, the first one first."""
+    own = PREFIX + field.upper()
+    return [_ALSO[field], own] if field in _ALSO else [own]
 
 
 def _plain(default: Any) -> str:
-    if isinstance(default, SecretStr | SecretBytes):
+    if hasattr(default, "get_secret_value"):
         return str(default.get_secret_value())
     return "" if default in (None, (), {}) else str(default)
 
 
-def _is_secret(field: FieldInfo) -> bool:
-    return _holds_a_secret(field.annotation)
-
-
 def _holds_a_secret(kind: Any) -> bool:
     """However deep it stands: `Annotated[SecretStr, ...] | None` is one as well."""
-    return kind in (SecretStr, SecretBytes) or any(_holds_a_secret(part) for part in get_args(kind))
+    return hasattr(kind, "get_secret_value") or any(_holds_a_secret(part) for part in get_args(kind))
+
+
+def _sentences(kind: type) -> dict[str, str]:
+    """The sentence below each field, by the field."""
+    found: dict[str, str] = {}
+    for one in reversed([one for one in kind.__mro__ if is_dataclass(one)]):
+        body = cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(one))).body[0]).body
+        for field, below in pairwise(body):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(says))):
+                    found[name] = inspect.cleandoc(says)
+    return found

@@ -3,6 +3,7 @@
 import json
 import sys
 import uuid
+from dataclasses import dataclass
 from typing import Annotated
 
 import psycopg
@@ -29,6 +30,7 @@ Why = Annotated[str, Parameter(help="kept with your name and the time")]
 By = Annotated[str, Parameter(help="who does it; the account's name")]
 
 
+@dataclass(frozen=True, kw_only=True)
 class SwitchSettings(FromEnvironment):
     """What throwing a switch needs."""
 

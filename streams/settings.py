@@ -1,10 +1,12 @@
 """The settings of the engine: one ledger's, and those of the process that runs many."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from pydantic import Field
+from annotated_types import Gt
 
 from streams.environment import FromEnvironment
 
@@ -42,6 +44,7 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """More librdkafka properties for the transactional producer."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class WorkerSettings(FromEnvironment):
     """A process that runs ledgers under Faust."""
 
@@ -58,7 +61,7 @@ class WorkerSettings(FromEnvironment):
     block_cache_mb: int = 64
     states_in_memory_max: int = 40_000
     """Decoded conversations that the process keeps at hand; its partitions share them."""
-    step_patience_s: float = Field(default=120.0, gt=0)
+    step_patience_s: Annotated[float, Gt(0)] = 120.0
     """A partition that has work and does not move for longer makes the process not live."""
     test_switch: bool = False
     """Whether `/_test/...` exists. Never in production."""

@@ -17,6 +17,7 @@ import requests
 import yaml
 
 from streams.connector_settings import ConnectorSettings
+from streams.environment import names
 from streams.settings import WorkerSettings
 from tests.streams.processes import ROOT
 from tests.world.kafka import Kafka
@@ -45,7 +46,7 @@ def test_the_compose_file_names_only_settings_that_exist() -> None:
         for name in COMPOSE["services"]["saveline"]["environment"]
         if name.startswith("SAVELINE_")
     }
-    assert given <= set(ConnectorSettings.model_fields) | set(WorkerSettings.model_fields)
+    assert given <= set(names(ConnectorSettings)) | set(names(WorkerSettings))
 
 
 def test_only_loopback_is_published() -> None:

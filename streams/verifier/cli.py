@@ -9,12 +9,12 @@ from typing import Annotated
 
 import psycopg
 from cyclopts import Parameter
-from pydantic import ValidationError
 
 from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.events import EvidenceStored
 from schemas.registry import RegistryUnavailable, registry
+from streams.environment import Faulty, read
 from streams.verifier import books, bucket, register, topics
 from streams.verifier.judge import judge
 from streams.verifier.seen import Books, Bucket, Seen, Text, Topics
@@ -31,11 +31,9 @@ def verify(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
     is 0 without a violation, 1 with one, 2 where something could not be read.
     """
     try:
-        settings = VerifySettings()
-    except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            name = "_".join(["SAVELINE", *(str(part) for part in fault["loc"])]).upper()
-            print(f"{name}: {fault['msg']}", file=sys.stderr)
+        settings = read(VerifySettings)
+    except Faulty as error:
+        print(error, file=sys.stderr)
         return 2
     codec = Codec(registry(settings.schema_registry_url))
     try:

@@ -1,10 +1,11 @@
 """What the judge is told: where everything lies. What is not told is not checked, and the verdict says so."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from annotated_types import Ge
+from pydantic import BeforeValidator, SecretStr
 
 from streams.verifier.books import PROVIDERS
 
@@ -26,20 +27,17 @@ def _paths(value: object) -> object:
     return tuple(Path(part.strip()) for part in value.split(",") if part.strip())
 
 
-Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
 
 
-class VerifySettings(BaseSettings):
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings:
     """From `SAVELINE_...`, under the same names as the processes'."""
-
-    model_config = SettingsConfigDict(env_prefix="SAVELINE_", frozen=True, extra="ignore")
 
     app: str = "saveline"
     broker: str = "127.0.0.1:9092"
     quarantine: str = "case.quarantine.v1"
-    schema_registry_url: str | None = Field(
-        default=None, validation_alias=AliasChoices("SCHEMA_REGISTRY_URL", "SAVELINE_SCHEMA_REGISTRY_URL")
-    )
+    schema_registry_url: str | None = None
     policies: Path | None = None
     """The folder of the policies that the workers run; None is the shipped one."""
     pg_dsn: SecretStr | None = None
@@ -47,15 +45,15 @@ class VerifySettings(BaseSettings):
     evidence_bucket: str = ""
     evidence_public_keys: Paths = ()
     """PEM files, separated by commas."""
-    books: Annotated[dict[str, str], NoDecode, BeforeValidator(_named_urls)] = {}
+    books: Annotated[dict[str, str], BeforeValidator(_named_urls)] = field(default_factory=dict)
     """Control doors of the simulators: `twilio=http://...,fcm=...,smtp=...,oms=...,fulfilment=...`."""
     oms_url: str = ""
-    oms_token: SecretStr = SecretStr("")
+    oms_token: SecretStr = field(default_factory=lambda: SecretStr(""))
     logs: Paths = ()
     """Files and folders that must hold no personal data, separated by commas."""
-    kills: int = Field(default=0, ge=0)
+    kills: Annotated[int, Ge(0)] = 0
     """How often a process was ended on purpose: each may leave sends whose fate nobody can tell."""
-    slack_s: float = Field(default=60.0, ge=0)
+    slack_s: Annotated[float, Ge(0)] = 60.0
     """How late a case may be against its plan."""
-    patience_s: float = Field(default=900.0, ge=0)
+    patience_s: Annotated[float, Ge(0)] = 900.0
     """How long a part of done may be awaited until its case is stuck (the policy's longest)."""

@@ -27,6 +27,7 @@ from schemas.events import ReceiptReceived, ResponseReceived
 from schemas.words import Channel, Purpose, Responder
 from streams.connector_pulse import Pulse
 from streams.edge_cli import EdgeSettings, application
+from streams.environment import checked
 from tests.connectors.builders import VAULT_KEY, VAULT_SALT, Rig, a_cancel, a_command
 from tests.streams.rig import until
 from tests.world.part import free_port
@@ -63,7 +64,7 @@ class Tools:
             "vault_salt": VAULT_SALT.decode(),
             "retailer": "Greengrocer",
         }
-        edge = application(EdgeSettings(**(given | more)))
+        edge = application(checked(EdgeSettings, given | more))
         self.server = uvicorn.Server(uvicorn.Config(edge, host="127.0.0.1", port=port, log_level="warning"))
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()

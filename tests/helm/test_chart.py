@@ -95,9 +95,9 @@ def test_the_processes_know_what_they_are_told(values: dict[str, Any]) -> None:
         process, *more = container["args"]
         if process == "migrate":
             continue
-        names = [one["name"].removeprefix("SAVELINE_").lower() for one in container["env"]]
-        assert len(names) == len(set(names))
-        assert set(names) - shared - {"public_url"} <= set(KNOWN[process].model_fields)
+        given = [one["name"].removeprefix("SAVELINE_").lower() for one in container["env"]]
+        assert len(given) == len(set(given))
+        assert set(given) - shared - {"public_url"} <= set(names(KNOWN[process]))
         if process == "connectors":
             parts += more[1].split(",") if more else sorted(PARTS)
     assert sorted(parts) == sorted(PARTS)

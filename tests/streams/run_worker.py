@@ -8,6 +8,7 @@ import msgspec
 
 from streams import worker
 from streams.assignor import CompleteAssignor
+from streams.environment import read
 from streams.failpoints import Failpoint, Failpoints
 from streams.settings import WorkerSettings
 from tests.mutants.engine import breed
@@ -38,4 +39,4 @@ if __name__ == "__main__":
         worker.Failpoints = partial(already_armed, msgspec.json.decode(armed, type=Failpoint))  # type: ignore[misc,assignment]
     if os.environ.get("BREAK_COORDINATION"):
         CompleteAssignor.assign = broken  # type: ignore[method-assign]
-    worker.run(Job(os.environ["COMMANDS"]), WorkerSettings())
+    worker.run(Job(os.environ["COMMANDS"]), read(WorkerSettings))

@@ -11,7 +11,7 @@ from tests.world.part import free_port
 
 
 def main() -> None:
-    bootstrap, app, source, commands, folder, *more = sys.argv[1:]
+    bootstrap, app, source, commands, folder = sys.argv[1:]
     settings = WorkerSettings(
         app=app,
         broker=bootstrap,
@@ -22,7 +22,6 @@ def main() -> None:
         http_port=free_port(),
         # Static membership, as in a stateful set.
         ordinal="0",
-        **dict(item.split("=", 1) for item in more),
     )
     sys.argv = ["faust"]
     run(ReferenceCore(commands), settings)
