@@ -1,5 +1,6 @@
 """What the benchmarks do with the broker themselves: topics, input, progress, and reading the output."""
 
+import time
 from collections.abc import Iterable, Iterator
 
 from confluent_kafka import (
@@ -41,6 +42,9 @@ class Broker:
         ]
         for future in self._admin.create_topics(wanted).values():
             future.result(30)
+        # The controller has them; who starts at once asks the broker, which may hear of them a moment later.
+        while not {topic.topic for topic in wanted} <= self._admin.list_topics(timeout=30).topics.keys():
+            time.sleep(0.02)
 
     def delete(self, beginning: str) -> None:
         """Every topic whose name begins so, or is a peer's private one for that app."""

@@ -15,6 +15,7 @@ from connectors.metrics import ROUTES
 from streams.connector_settings import ConnectorSettings
 from streams.connectors import PARTS, _group
 from streams.edge_cli import EdgeSettings
+from streams.environment import names
 from streams.settings import WorkerSettings
 from streams.topics import Topic, wanted_topics
 from tests.helm import golden, readme

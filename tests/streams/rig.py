@@ -70,6 +70,11 @@ class Rig:
         admin = AdminClient(self.client)
         for future in admin.create_topics(topics).values():
             future.result(30)
+        # The controller has them. A worker that starts soon asks the broker, which may hear of them later.
+        wanted = {self.topic(name) for name in names}
+        until(
+            lambda: wanted <= admin.list_topics(timeout=PATIENCE_S).topics.keys(), f"{wanted} at the broker"
+        )
 
     def topic(self, name: str) -> str:
         return f"{self.app}-{'cases-changelog' if name == 'changelog' else name}"
