@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from connectors import kill_switches
 from connectors.channels.email import session_opener
 from connectors.channels.push import Push
 from connectors.clock import Clock
@@ -61,6 +62,7 @@ class Doctor:
             ("topics", self._topics),
             ("schema registry", self._registry),
             ("Postgres", self._postgres),
+            ("kill switches", self._switches),
             ("evidence bucket", self._bucket),
             ("evidence key", self._key),
             ("OMS", self._oms),
@@ -159,6 +161,16 @@ class Doctor:
         if lacking:
             raise Wrong(f"lacks the revisions {', '.join(lacking)}", "run `saveline migrate`")
         return "answers, and has every revision"
+
+    def _switches(self) -> str:
+        """A thrown one is somebody's will, and the first thing to know where nothing is sent."""
+        (dsn,) = self._need("PG_DSN")
+        try:
+            with psycopg.connect(dsn, connect_timeout=5) as connection:
+                thrown = [f"{scope} {name}" for scope, name in kill_switches.thrown(connection)]
+        except psycopg.Error as error:
+            raise Wrong(f"not looked at: {error}", "see Postgres") from error
+        return f"thrown: {', '.join(thrown)}; see `saveline kill-switch ls`" if thrown else "none is thrown"
 
     def _bucket(self) -> str:
         (name,) = self._need("EVIDENCE_BUCKET")

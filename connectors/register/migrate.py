@@ -14,13 +14,19 @@ REACH = "start Postgres, or set SAVELINE_PG_DSN"
 
 
 def lacking(dsn: str) -> list[str]:
-    """The revisions that the database has not had; all of them where it is empty."""
+    """The revisions that the database has not had; all of them where it is empty.
+
+    None where its revision is one that we do not know: revisions follow one another, so it is newer, and they only add.
+    """
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone() != (None,)
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall() if exists else []
     script = ScriptDirectory(str(_MIGRATIONS))
-    done = {one.revision for row in rows for one in script.iterate_revisions(row[0], "base")}
-    return sorted({one.revision for one in script.walk_revisions()} - done)
+    ours = {one.revision for one in script.walk_revisions()}
+    if any(revision not in ours for (revision,) in rows):
+        return []
+    done = {one.revision for (revision,) in rows for one in script.iterate_revisions(revision, "base")}
+    return sorted(ours - done)
 
 
 def in_a_line(error: psycopg.Error) -> str:
@@ -29,9 +35,11 @@ def in_a_line(error: psycopg.Error) -> str:
 
 
 def upgrade(dsn: str, revision: str = "head") -> None:
-    """Applies what is missing; waits for another process that is doing the same."""
+    """Applies what is missing; waits for another process that is doing the same. Newer tables stay as they are."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        if not lacking(dsn):
+            return
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["dsn"] = dsn

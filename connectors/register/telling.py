@@ -16,8 +16,10 @@ _INSTANTS = {
 
 
 def paragraphs(story: Row) -> list[str]:
-    """One for each case."""
-    return ["\n  ".join(_case(case)) for case in story["cases"]]
+    """One for each case, before them what is silenced now."""
+    switches = ", ".join(f"{one['scope']} {one['name']}" for one in story["silenced"])
+    silenced = [f"silenced now by `saveline kill-switch`: {switches}"] if switches else []
+    return silenced + ["\n  ".join(_case(case)) for case in story["cases"]]
 
 
 def moments(story: Row) -> list[tuple[datetime, str, str]]:

@@ -4,9 +4,11 @@ from typing import Any
 
 import msgspec
 
+from connectors import kill_switches
 from connectors.outbox import Connection
 from connectors.register.projection import plain
 from schemas.commands import ChannelCommand
+from schemas.words import SwitchScope
 
 Row = dict[str, Any]
 _PARTS = ("decision", "write_back", "evidence", "trigger")
@@ -22,11 +24,11 @@ _CASE_INSTANTS = (
 
 
 def trace(connection: Connection, order_id: str) -> dict[str, Any]:
-    """`{"order_id", "cases", "timeline", "commands", "write_backs", "evidence"}`; no personal data.
+    """`{"order_id", "cases", "timeline", "commands", "write_backs", "evidence", "silenced"}`; no personal data.
 
-    Everything is empty for an unknown order. A case says its `state`, `resolution`, `options` (chosen), `actor`,
-    `channel`, `versions` (each decision with its instants), `done`, `missing`, `offered`, `refused`, `responses`
-    and `instants`.
+    `silenced` are the kill switches that concern it and hold now. Everything else is empty for an unknown order. A case
+    says its `state`, `resolution`, `options` (chosen), `actor`, `channel`, `versions` (each decision with its
+    instants), `done`, `missing`, `offered`, `refused`, `responses` and `instants`.
     """
     timeline = _rows(
         connection,
@@ -50,6 +52,7 @@ def trace(connection: Connection, order_id: str) -> dict[str, Any]:
     rows = _rows(
         connection, "SELECT * FROM register_cases WHERE order_id = %s ORDER BY opened_at, case_id", order_id
     )
+    concerned = {("store", row["store_id"]) for row in rows} | {("kind", row["kind"]) for row in rows}
     return {
         "order_id": order_id,
         "cases": [_case(row, timeline, commands, evidence) for row in rows],
@@ -62,6 +65,11 @@ def trace(connection: Connection, order_id: str) -> dict[str, Any]:
             order_id,
         ),
         "evidence": evidence,
+        "silenced": [
+            {"scope": scope, "name": name}
+            for scope, name in kill_switches.thrown(connection)
+            if scope == SwitchScope.CHANNEL or (scope, name) in concerned
+        ],
     }
 
 

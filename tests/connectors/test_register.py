@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from connectors.register.cli import trace_command
-from connectors.register.migrate import upgrade
+from connectors.register.migrate import lacking, upgrade
 from connectors.register.projection import Placed, project
+from connectors.register.telling import paragraphs
 from connectors.register.trace import trace
 from schemas.commands import CaseChanged, ChannelCommand
 from schemas.facts import Attributes
@@ -79,6 +80,24 @@ def test_a_trace_tells_every_instant_and_nothing_of_other_orders(connection: psy
     ]
     assert story["cases"][0]["evidence"]["key"] == "x1.d1.e"
     assert trace(connection, "another")["cases"] == []
+
+
+def test_a_trace_tells_the_kill_switches_that_concern_its_order(connection: psycopg.Connection) -> None:
+    project(connection, changes_of_an_order())
+    assert trace(connection, "order-1")["silenced"] == []
+    store, kind = connection.execute("SELECT store_id, kind FROM register_cases LIMIT 1").fetchone()
+    for switch in (
+        ("store", store),
+        ("store", "another"),
+        ("kind", kind),
+        ("kind", "recalled"),
+        ("channel", "sms"),
+    ):
+        connection.execute("INSERT INTO kill_switches (scope, name) VALUES (%s, %s)", switch)
+    story = trace(connection, "order-1")
+    told = f"channel sms, kind {kind}, store {store}"
+    assert ", ".join(f"{one['scope']} {one['name']}" for one in story["silenced"]) == told
+    assert told in paragraphs(story)[0]
 
 
 def claimed(connection: psycopg.Connection, command: ChannelCommand, state: str, reason: str = "") -> None:
@@ -161,3 +180,14 @@ def test_the_command_tells_the_story_in_words_and_an_unknown_order_is_a_fault(
     assert json.loads(capsys.readouterr().out)["cases"][0]["case_id"] == "x1"
     assert trace_command("nobodys", dsn=dsn) == 1
     assert "No order nobodys" in capsys.readouterr().err
+
+
+def test_tables_of_a_newer_version_lack_nothing_and_are_left_alone(dsn: str) -> None:
+    """Whoever goes back to this version starts on what the newer one left."""
+    upgrade(dsn)
+    with psycopg.connect(dsn, autocommit=True) as newer:
+        newer.execute("ALTER TABLE claims ADD COLUMN of_tomorrow text")
+        newer.execute("UPDATE alembic_version SET version_num = 'r9999_tomorrow'")
+        assert lacking(dsn) == []
+        upgrade(dsn)
+        assert newer.execute("SELECT version_num FROM alembic_version").fetchall() == [("r9999_tomorrow",)]

@@ -110,6 +110,20 @@ def test_who_threw_what_when_and_why_is_kept(run: Run) -> None:
     ]
 
 
+def test_a_switch_that_was_set_in_the_table_is_listed_beside_the_others(run: Run, dsn: str) -> None:
+    run("throw", "channel", "voice", "--why", "x", "--by", "ann")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("INSERT INTO kill_switches (scope, name) VALUES ('store', 'store-7')")
+    told = [json.loads(line) for line in run("ls", "--json")[1].splitlines()]
+    assert [(one["scope"], one["name"], one["state"], one["by"]) for one in told] == [
+        ("channel", "voice", "thrown", "ann"),
+        ("store", "store-7", "thrown", ""),
+    ]
+    assert "store  store-7  thrown  nobody said by whom" in run("ls")[1]
+    assert run("lift", "store", "store-7", "--why", "y")[0] == 0
+    assert "store-7" not in run("ls")[1]
+
+
 def test_a_switch_that_cannot_be_is_named_with_those_that_can(run: Run) -> None:
     code, _, err = run("throw", "channel", "pigeon", "--why", "x")
     assert code == 2

@@ -184,7 +184,7 @@ def test_the_doctor_finds_everything_well_and_says_what_is_not(system: System) -
     code, said, _ = system.command("doctor")
     assert code == 0, said
     assert "WRONG" not in said
-    assert said.count("ok ") == 13
+    assert said.count("ok ") == 14
     sick = {
         "SAVELINE_OMS_TOKEN": "another",
         "SAVELINE_TWILIO_AUTH_TOKEN": "another",

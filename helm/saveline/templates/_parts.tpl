@@ -81,7 +81,7 @@ livenessProbe:
 readinessProbe:
   httpGet: {path: /readyz, port: http}
   periodSeconds: 5
-# Policies, registry and a restore from an empty disk come first.
+# Policies and the registry come first; during a restore a worker answers already.
 startupProbe:
   httpGet: {path: /livez, port: http}
   periodSeconds: 5
