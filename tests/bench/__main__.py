@@ -143,7 +143,7 @@ class Bench:
         size = self._size
         for number in range(size.rounds):
             for peer in self._peers(ALL_PEERS, number):
-                found = latency.measure(
+                found, cpu_us = latency.measure(
                     peer,
                     self._broker,
                     self._app(peer),
@@ -153,6 +153,7 @@ class Bench:
                 )
                 self.book.add("latency p50", peer.name, "ms", percentile(found, 0.5))
                 self.book.add("latency p99", peer.name, "ms", percentile(found, 0.99))
+                self.book.add(f"CPU at {latency.RATE_S}/s", peer.name, "us/event", cpu_us)
                 _say(f"latency, round {number + 1}: {peer.name} p50 {percentile(found, 0.5):.1f} ms")
 
     def _million(self) -> None:

@@ -73,8 +73,8 @@ def probe(broker: Broker, source: str, numbers: Iterator[int]) -> None:
 
 def measure(
     peer: Peer, broker: Broker, app: str, folder: Path, *, warm_s: float, seconds: float
-) -> list[float]:
-    """Milliseconds from each event to its command."""
+) -> tuple[list[float], float]:
+    """Milliseconds from each event to its command, and CPU µs an event at that rate."""
     source = f"{app}-source"
     broker.create([source])
     running = Running(peer, broker, app, source, folder)
@@ -87,6 +87,7 @@ def measure(
         wait_for(reader, running, PARTITIONS, lambda _at_us, _value: None)
         for length_s in (warm_s, seconds):
             found.clear()
+            before_us = running.cpu_us()
             wanted = int(length_s * RATE_S) // 2
             writer = threading.Thread(target=_write, args=(broker, source, paced(length_s, numbers)))
             writer.start()
@@ -94,10 +95,11 @@ def measure(
                 reader, running, wanted, lambda at_us, value: found.append((at_us - sent_at_us(value)) / 1000)
             )
             writer.join()
+        cpu_us = (running.cpu_us() - before_us) / (seconds * RATE_S)
     finally:
         reader.close()
         running.discard()
-    return found
+    return found, cpu_us
 
 
 def _write(broker: Broker, source: str, pairs: Iterator[Pair]) -> None:
