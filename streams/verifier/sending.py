@@ -7,7 +7,7 @@ from streams.verifier.verdict import Finding
 
 NO_BOOK = "no provider's book"
 # After these the asker cannot know whether it was accepted; so it is after a 5xx, or no answer at all (0).
-_AMBIGUOUS = ("accept_then_timeout", "accept_then_500", "drop_after_data", "html")
+_AMBIGUOUS = ("accept_then_timeout", "accept_then_500", "html")
 # A process that ends may leave so many sends in the air: its channels, and what each sends at once.
 _IN_THE_AIR = 32
 

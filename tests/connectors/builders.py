@@ -122,11 +122,13 @@ def parcel_of(command: ChannelCommand, to: str) -> Parcel:
 
 
 def addresses(customer_ref: str, channel: Channel) -> Address | None:
-    """`c17` has a number of its own, so that stories beside each other never share a line."""
-    if customer_ref.startswith("c") and channel in (Channel.SMS, Channel.VOICE):
-        to: str | None = number_of(customer_ref)
-    else:
+    """`c17` has addresses of its own, so that stories beside each other never share a line."""
+    if not customer_ref.startswith("c"):
         to = ADDRESSES.get((customer_ref, channel))
+    elif channel in (Channel.SMS, Channel.VOICE):
+        to = number_of(customer_ref)
+    else:
+        to = f"{customer_ref}@example.com"
     return None if to is None else Address(to, hash_of(to), ("Europe/London",))
 
 
@@ -205,17 +207,21 @@ class FakeDoor(ChannelDoor):
         return self.progress
 
 
-def reach_from(spec: str) -> Callable[..., None]:
-    """`point:kill_9` or `point:stop` for the first pass of that point; empty for none."""
+def reach_from(spec: str, meet: int = 1) -> Callable[..., None]:
+    """`point:kill_9` or `point:stop` once `meet` threads are at that point for the first time; empty for none."""
     wanted, _, action = spec.partition(":")
-    left = [1] if spec else [0]
+
+    def act() -> None:
+        # To this thread, which would go on while another one notices what was sent to the process.
+        how = signal.SIGKILL if action == "kill_9" else signal.SIGSTOP
+        signal.pthread_kill(threading.get_ident(), how)
+
+    met, left = threading.Barrier(meet, act), [meet] if spec else [0]
 
     def reach(point: str, **_about: str) -> None:
         if point == wanted and left[0]:
-            left[0] = 0
-            # To this thread, which would go on while another one notices what was sent to the process.
-            how = signal.SIGKILL if action == "kill_9" else signal.SIGSTOP
-            signal.pthread_kill(threading.get_ident(), how)
+            left[0] -= 1
+            met.wait()
 
     return reach
 

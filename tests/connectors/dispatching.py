@@ -17,24 +17,24 @@ from connectors.channels.catalogue import OPEN, Providers
 from connectors.checks import Checks
 from connectors.claims import Claims
 from connectors.clock import SystemClock
-from connectors.dispatch import Dispatcher, Lane
+from connectors.dispatch import CLAIM_AGE_MAX, Dispatcher, Lane
 from connectors.outbox import Connection, Outbox
 from connectors.unsettled import Patience, Unsettled
 from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
 from tests.connectors.builders import addresses, limits, parcel_of, reach_from
-from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
 
 
 class Given(msgspec.Struct, frozen=True):
-    """`run` is name/start, `failpoint` is point:kill_9 or point:stop."""
+    """`run` is name/start; `failpoint` is point:kill_9 or point:stop, once so many threads `meet` there."""
 
     dsn: str
-    twilio: str
+    providers: Providers
     run: str
     log: str
     failpoint: str = ""
+    meet: int = 1
     repeat_texts: bool = False
 
 
@@ -50,19 +50,7 @@ def run(given: Given) -> None:
     clock = SystemClock()
     pool: ConnectionPool[Connection] = ConnectionPool(given.dsn, min_size=1, max_size=8, open=True)
     claims = Claims(pool, Outbox(Codec(registry(None)).encode), clock, given.run)
-    providers = Providers(
-        public_url="http://127.0.0.1:9",
-        twilio_account_sid=ACCOUNT_SID,
-        twilio_auth_token=AUTH_TOKEN,
-        twilio_base_url=given.twilio,
-        timeout_s=1.0,
-        sms_sender="+441632960000",
-        voice_sender="+441632960000",
-        fcm_account_file=Path(),
-        smtp_host="",
-        email_sender="",
-    )
-    doors = {channel: OPEN[channel](providers, clock) for channel in (Channel.SMS, Channel.VOICE)}
+    doors = {channel: opened(given.providers, clock) for channel, opened in OPEN.items()}
     patience = Patience(look_every_s=0.1, absent_after_s=1.0, unseen_after_s=2.0, ask_after_s=2.0)
     unsettled = Unsettled(
         claims,
@@ -81,8 +69,9 @@ def run(given: Given) -> None:
         judge=Checks(addresses, limits(quiet_exempt=True)),
         parcel_of=parcel_of,
         unsettled=unsettled,
-        claim_age_max=timedelta(seconds=3),
-        reach=reach_from(given.failpoint),
+        # Who is to be ended between its steps must not be given up before all of it is there.
+        claim_age_max=CLAIM_AGE_MAX if given.failpoint else timedelta(seconds=3),
+        reach=reach_from(given.failpoint, given.meet),
     )
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())

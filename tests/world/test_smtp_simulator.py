@@ -71,7 +71,7 @@ def test_an_order_is_refused_after_its_data(mail: Simulator) -> None:
     send(mail, a_mail(command_id="B8~E1.1"))
 
 
-@pytest.mark.parametrize("fault", ["accept_then_timeout", "drop_after_data"])
+@pytest.mark.parametrize("fault", ["accept_then_timeout", "accept_then_500"])
 def test_a_mail_without_an_answer_was_taken_all_the_same(mail: Simulator, fault: str) -> None:
     to = f"{fault}@example.com"
     mail.faults({"match": {"address": to}, "then": fault})

@@ -22,7 +22,7 @@ from tests.world.simulators.book import command_id_in
 from tests.world.simulators.desk import Desk, answer, arguments, serve
 from tests.world.simulators.faults import Verdict
 
-_FAULTS = r"reject:\d{3}|accept_then_timeout|drop_after_data|undelivered:\d\.\d{1,3}\.\d{1,3}"
+_FAULTS = r"http_429|reject:\d{3}|accept_then_timeout|accept_then_500|undelivered:\d\.\d{1,3}\.\d{1,3}"
 _WORDS = {
     "421": "4.7.0 Try again later, closing connection",
     "450": "4.2.0 Greylisted, please try again",
@@ -76,8 +76,7 @@ class Mail:
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         verdict = self.desk.faults.meet("messages", address, by_order=False)
-        if verdict.name == "reject":
-            reply = f"{verdict.code} {_WORDS.get(verdict.code, '5.0.0 Refused')}"
+        if reply := _refusal(verdict):
             self._note("", envelope, reply, "", [address], "", verdict)
             return reply
         self._verdicts[id(envelope)] = verdict
@@ -92,8 +91,7 @@ class Mail:
         verdict = self._verdicts.pop(id(envelope), Verdict())
         by_order = self.desk.faults.meet("messages", envelope.rcpt_tos[0], command_id, raw, by_order=True)
         verdict = by_order if by_order.then else verdict
-        if verdict.name == "reject":
-            reply = f"{verdict.code} {_WORDS.get(verdict.code, '5.0.0 Refused')}"
+        if reply := _refusal(verdict):
             self._note(raw, envelope, reply, "", envelope.rcpt_tos, command_id, verdict)
             return reply
         message_id = str(parsed.get("Message-ID", ""))
@@ -102,7 +100,8 @@ class Mail:
         self._note(raw, envelope, reply, message_id, envelope.rcpt_tos, command_id, verdict)
         if verdict.name == "accept_then_timeout":
             await _until_gone(server)
-        if verdict.name == "drop_after_data":
+        if verdict.name == "accept_then_500":
+            # A reply would be final, as this protocol has it: what leaves the fate open is a line that breaks.
             server.transport.abort()
         if verdict.name == "undelivered":
             task = asyncio.create_task(self._bounce(parsed, envelope, verdict))
@@ -124,7 +123,7 @@ class Mail:
             "request",
             body=raw,
             headers={"MAIL FROM": envelope.mail_from},
-            status=0 if verdict.name in ("accept_then_timeout", "drop_after_data") else int(reply[:3]),
+            status=0 if verdict.name in ("accept_then_timeout", "accept_then_500") else int(reply[:3]),
             answer=reply,
             provider_id=message_id,
             command_id=command_id,
@@ -158,6 +157,12 @@ class Mail:
 
     async def _get_bounces(self, _request: web.Request) -> web.Response:
         return answer(self.bounces)
+
+
+def _refusal(verdict: Verdict) -> str:
+    """The reply, empty where nothing is refused; too many requests is greylisting here."""
+    code = {"reject": verdict.code, "http_429": "450"}.get(verdict.name, "")
+    return f"{code} {_WORDS.get(code, '5.0.0 Refused')}" if code else ""
 
 
 def _read(parsed: EmailMessage, envelope: Envelope, command_id: str) -> dict[str, Any]:
