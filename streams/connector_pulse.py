@@ -1,10 +1,12 @@
 """How a connectors process is: what waits in its database, looked at once a second, off the event loop."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import psycopg
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -16,6 +18,7 @@ from schemas.words import Channel
 
 _EVERY_S = 1.0
 _WAIT_S = 2.0
+_ASK_S = 10.0
 _WAITING = """
     SELECT 'claims_' || state, channel, count(*) FROM claims
         WHERE state IN ('planned', 'claimed', 'ambiguous') GROUP BY 1, 2
@@ -33,10 +36,15 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class Pulse(Collector):
-    """The health and the gauges of one process; `service` is the thread that has to live."""
+    """The health and the gauges of one process; `service` is the thread that has to live.
 
-    def __init__(self, pool: ConnectionPool[Connection], service: threading.Thread) -> None:
-        self._pool, self._service, self._last = pool, service, Look()
+    `at_end` asks whether all that lies in its topics was handled.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool[Connection], service: threading.Thread, at_end: Callable[[], bool]
+    ) -> None:
+        self._pool, self._service, self._at_end, self._last = pool, service, at_end, Look()
 
     def run(self, ended: threading.Event) -> None:
         while not ended.is_set():
@@ -58,7 +66,9 @@ class Pulse(Collector):
         return [self._last.problem] if self._last.problem else []
 
     def quiescent(self) -> bool:
-        """Looked at now, not a second ago: who asks wants to act on it."""
+        """Looked at now, not a second ago: who asks wants to act on it. What was read is in the database."""
+        if not self._at_end():
+            return False
         look = self._look()
         # A task waits for a person, not for us.
         ours = [count for (_, channel), count in look.waiting.items() if channel != Channel.PERSON]
@@ -67,3 +77,23 @@ class Pulse(Collector):
     def collect(self) -> Iterable[Metric]:
         rows = [(what, channel or NONE, count) for (what, channel), count in self._last.waiting.items()]
         yield WAITING.sampled(rows)
+
+
+def nothing_follows(
+    client: Mapping[str, str], positions: Callable[[], Mapping[tuple[str, int], int]]
+) -> bool:
+    """Whether no partition reaches beyond its position; not before there are any, or while nobody can tell.
+
+    For tests: each question has a connection of its own.
+    """
+    places = {TopicPartition(*partition): offset for partition, offset in positions().items()}
+    latest = {place: OffsetSpec.latest() for place in places}
+    if not latest:
+        return False
+    # Kept until it has answered: without it its questions are dropped.
+    admin = AdminClient({**client, "log_level": "0"})
+    try:
+        asked = admin.list_offsets(latest, request_timeout=_ASK_S)
+        return all(end.result(_ASK_S).offset <= places[place] for place, end in asked.items())
+    except (KafkaException, TimeoutError):
+        return False

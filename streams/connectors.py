@@ -37,7 +37,7 @@ from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
 from streams import logs, seam
-from streams.connector_pulse import Pulse
+from streams.connector_pulse import Pulse, nothing_follows
 from streams.connector_settings import ConnectorSettings
 from streams.failpoints import Failpoints
 from streams.group_app import EXIT_STOPPED, Handler, build
@@ -118,7 +118,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     app = build(_group(settings.app, parts), settings.broker, handlers)
     ended = threading.Event()
     thread = threading.Thread(target=_guarded, args=(service.run, ended), name="service")
-    pulse = Pulse(pool, thread)
+    pulse = Pulse(pool, thread, partial(nothing_follows, settings.client, app.engine.positions))
     modes = Counter(str(policy.mode) for policy in policies.by_key.values())
     looks = [RegisterCounts(pool, clock, modes)] if "register" in parts else []
     registry_of_metrics = exposed(pulse, *looks, *(one.metric for one in IN_CONNECTORS))

@@ -28,6 +28,7 @@ class GroupEngine:
     def __init__(self) -> None:
         self.handled: dict[TP, int] = {}
         """The last offset handled, or before which reading began."""
+        self._reached: dict[TP, int] = {}
 
     def next_offset(self, tp: TP) -> int | None:  # noqa: ARG002 -- the protocol's signature
         return None
@@ -36,10 +37,14 @@ class GroupEngine:
         return True
 
     def sought(self, positions: Mapping[TP, int]) -> None:
-        self.handled = {tp: offset - 1 for tp, offset in positions.items()}
+        self.handled, self._reached = {tp: offset - 1 for tp, offset in positions.items()}, {}
 
     def reached(self, tp: TP, offset: int) -> None:
-        """Nothing waits for the end of a source here."""
+        self._reached[tp] = offset
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Of each partition of this process, the offset before which everything is handled."""
+        return {tp: max(last + 1, self._reached.get(tp, 0)) for tp, last in list(self.handled.items())}
 
 
 async def batches(stream: Any, engine: GroupEngine) -> AsyncIterator[tuple[TP, Batch]]:

@@ -27,8 +27,9 @@ def trace(connection: Connection, order_id: str) -> dict[str, Any]:
     """`{"order_id", "cases", "timeline", "commands", "write_backs", "evidence", "silenced"}`; no personal data.
 
     `silenced` are the kill switches that concern it and hold now. Everything else is empty for an unknown order. A case
-    says its `state`, `resolution`, `options` (chosen), `actor`, `channel`, `versions` (each decision with its
-    instants), `done`, `missing`, `offered`, `refused`, `responses` and `instants`.
+    says its `state`, `resolution`, `option` (the one that was chosen; empty for none or several), `options` (all of
+    them, with quantities), `actor`, `channel`, `versions` (each decision with its instants), `done`, `missing`,
+    `offered`, `refused`, `responses` and `instants`.
     """
     timeline = _rows(
         connection,
@@ -90,6 +91,7 @@ def _case(row: Row, timeline: list[Row], commands: list[Row], evidence: list[Row
     changes = [entry["change"] for entry in timeline if entry["case_id"] == row["case_id"]]
     versions = _versions(changes)
     standing = versions[-1] if versions else {}
+    chosen = standing.get("chosen", [])
     offers = [case for one in commands for case in one.get("cases", ()) if case["case_id"] == row["case_id"]]
     missing = _missing(row)
     is_refused = [change["refused"] for change in changes if change["refused"]]
@@ -98,7 +100,8 @@ def _case(row: Row, timeline: list[Row], commands: list[Row], evidence: list[Row
     ]
     return row | {
         "versions": versions,
-        "options": standing.get("chosen", []),
+        "option": chosen[0]["option_id"] if len(chosen) == 1 else "",
+        "options": chosen,
         "missing": missing,
         "done": not missing,
         "offered": offers[-1]["options"] if offers else [],

@@ -25,7 +25,7 @@ from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.registry import LockedRegistry
 from tests.demo import grocer, screen
-from tests.demo.killing import Killer
+from tests.demo.killing import Killer, moments
 from tests.demo.people import People
 from tests.demo.policies import PACE, hurried
 from tests.world.part import PartError
@@ -176,12 +176,6 @@ class Hour:
         return all(quiescent(self._stack.url_of(name)) for name in ("worker", "connectors"))
 
 
-def _moments(given: argparse.Namespace) -> list[tuple[str, float]]:
-    """Each victim with its moment: as given, else anyone's guess; it is told, so that it can be given again."""
-    moments = given.kill_at + [round(random.random(), 3) for _ in given.kill[len(given.kill_at) :]]
-    return list(zip(given.kill, moments, strict=True))
-
-
 def _memory_mb() -> float:
     """Resident memory of everything that was started, and of this process."""
     me, total = psutil.Process(), 0
@@ -235,6 +229,7 @@ def main() -> int:
 
     started = False
     orders = grocer.hour(given.orders, given.seconds, given.seed)
+    out.print(f"--seed {given.seed} plays this again.", style="dim")
     folder = given.folder or Path(tempfile.mkdtemp(prefix="saveline-demo-"))
     begun = time.monotonic()
     try:
@@ -247,7 +242,7 @@ def main() -> int:
         )
         killers = [
             Killer(stack, name, moment, (given.seconds + _NOTICE_S) * _WHOLE_IN_HOURS, told)
-            for name, moment in _moments(given)
+            for name, moment in moments(given.kill, given.kill_at, given.seed)
         ]
         stack.start()
     except PartError as error:
@@ -314,13 +309,17 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo DEMO_ARGS=...", description=__doc__)
     parser.add_argument("--orders", type=int, default=200, help="how many orders get into trouble (200)")
     parser.add_argument("--seconds", type=float, default=15.0, help="within which time (15)")
-    parser.add_argument("--seed", type=int, default=2026, help="the same seed plays the same hour")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="the same seed plays the same hour and kills at the same moments (2026; drawn where something is killed)",
+    )
     parser.add_argument(
         "--kill",
         choices=_KILLABLE,
         action="append",
         default=[],
-        help="kill -9 for this process at a random moment, which is told; may be given several times",
+        help="kill -9 for this process at a moment that the seed says; may be given several times",
     )
     parser.add_argument(
         "--kill-at",
@@ -332,6 +331,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
     parser.add_argument("--folder", type=Path, help="where everything lies (a new temporary folder)")
     given = parser.parse_args()
+    if given.seed is None:
+        given.seed = random.randrange(10_000) if given.kill else 2026
     if len(given.kill_at) > len(given.kill):
         parser.error("--kill-at says when, --kill says what: there are more moments than victims")
     return given

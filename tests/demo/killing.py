@@ -1,7 +1,8 @@
 """What the demo kills, and when."""
 
+import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.world.stack import Stack
 
@@ -36,3 +37,10 @@ class Killer(threading.Thread):
         super().join(timeout)
         if self._failure is not None:
             raise self._failure
+
+
+def moments(victims: Sequence[str], given: Sequence[float], seed: int) -> list[tuple[str, float]]:
+    """Each victim with its moment: the given ones first, the others as the seed says."""
+    drawn = random.Random(f"kills of {seed}")
+    said = [round(drawn.random(), 3) for _ in victims]
+    return list(zip(victims, [*given, *said[len(given) :]], strict=True))

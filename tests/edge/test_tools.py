@@ -339,8 +339,13 @@ def test_while_postgres_restarts_nothing_is_accepted_and_afterwards_everything(t
 
 
 def test_a_task_that_waits_for_a_person_is_no_work_left_undone(tools: Tools) -> None:
-    pulse = Pulse(tools.rig.pool, threading.current_thread())
+    at_end = [True]
+    pulse = Pulse(tools.rig.pool, threading.current_thread(), lambda: at_end[0])
     tools.task()
     assert pulse.quiescent()
+    # What still lies in a topic will be work.
+    at_end[0] = False
+    assert not pulse.quiescent()
+    at_end[0] = True
     tools.rig.claims.file([a_command("A1~E1.1", now=tools.clock.now() - timedelta(seconds=1))])
     assert not pulse.quiescent()

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import requests
 from confluent_kafka import Consumer, Producer
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -52,7 +50,6 @@ class Running:
         self.consumer = Consumer(client | {"group.id": "reader", "auto.offset.reset": "earliest"})
         self.consumer.subscribe([Topic.CASE_EVENTS.value])
         self.facts: list[Any] = []
-        self.asked = 0
         self.around = Around(s3, folder)
         self.simulators = self.around.simulators
         key = folder / "evidence.pem"
@@ -158,36 +155,6 @@ def test_what_the_workers_ask_for_happens_in_the_world_and_comes_back_as_facts(r
     assert running.told(EvidenceStored)[0].missing == ()
     store = Store(running.around.s3.client(), running.around.bucket)
     assert verify(store, [SIGNING.public_key()], "E1").holds
-
-
-def test_it_says_how_it_is_and_can_be_killed_where_a_test_wants_it(running: Running) -> None:
-    def ask(path: str) -> requests.Response:
-        return requests.get(running.url + path, timeout=5)
-
-    until(lambda: ask("/readyz").ok, "readiness", 60)
-    assert ask("/livez").ok
-    until(lambda: ask("/_test/quiescent").json()["quiescent"], "quiescence", 60)
-    assert 'saveline_connectors_waiting{channel="none",what="outbox"}' in ask("/metrics").text
-    contact = CustomerContact(customer_ref="ann", revision=1, phone=ANN, occurred_at=SystemClock().now())
-    running.sends(Topic.CONTACTS, contact, "ann")
-    failpoint = {"point": "after_send_before_record", "match": {"channel": "sms"}, "then": "kill_9"}
-    assert requests.put(f"{running.url}/_test/failpoints", json=failpoint, timeout=5).ok
-
-    def killed() -> bool:
-        # Until the vault knows her, nothing is sent, and so nothing is killed.
-        if running.part.alive:
-            n = running.asked = running.asked + 1
-            command = a_command(f"A1~E1.{n}", now=SystemClock().now(), for_s=600, purpose=Purpose.LINK)
-            running.sends(Topic.SMS, command, "A1")
-        return not running.part.alive
-
-    until(killed, "the kill", 60)
-    assert running.part.returncode == -signal.SIGKILL
-    running.start()
-    until(lambda: ask("/_test/quiescent").json()["quiescent"], "quiescence", 120)
-    sent = [entry["command_id"] for entry in running.simulators["twilio"].book("request", method="POST")]
-    assert sent
-    assert len(sent) == len(set(sent))
 
 
 def test_a_process_does_only_the_parts_that_it_is_told(

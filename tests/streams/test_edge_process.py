@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,13 @@ from twilio.request_validator import RequestValidator
 
 from connectors.register.migrate import upgrade
 from tests.streams.processes import ROOT
-from tests.streams.rig import until
 from tests.world.part import Part, answers, free_port
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
 
 
-@contextmanager
-def an_edge(dsn: str, tmp_path: Path, **more: str) -> Iterator[tuple[str, Part]]:
+@pytest.fixture
+def url(dsn: str, tmp_path: Path) -> Iterator[str]:
     upgrade(dsn)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -37,7 +35,6 @@ def an_edge(dsn: str, tmp_path: Path, **more: str) -> Iterator[tuple[str, Part]]
         "TWILIO_AUTH_TOKEN": "older,newer",
         "HTTP_PORT": str(port),
         "BROKER": "127.0.0.1:9",
-        **more,
     }
     part = Part(
         "edge",
@@ -47,18 +44,9 @@ def an_edge(dsn: str, tmp_path: Path, **more: str) -> Iterator[tuple[str, Part]]
         cwd=ROOT,
     )
     part.start(lambda: answers(port), timeout_s=120)
-    try:
-        yield url, part
-    finally:
-        part.stop()
-
-
-@pytest.fixture
-def url(dsn: str, tmp_path: Path) -> Iterator[str]:
-    with an_edge(dsn, tmp_path) as (url, part):
-        yield url
-        # It finishes what it answers, then lets the signal have its way.
-        assert part.stop() in (0, -signal.SIGTERM)
+    yield url
+    # It finishes what it answers, then lets the signal have its way.
+    assert part.stop() in (0, -signal.SIGTERM)
 
 
 def test_the_pages_and_the_webhooks_are_there_and_so_is_what_a_platform_asks(url: str) -> None:
@@ -76,30 +64,6 @@ def test_the_pages_and_the_webhooks_are_there_and_so_is_what_a_platform_asks(url
     # Nobody sent such a command.
     answer = requests.post(f"{url}/twilio/status/A1~E1.1", data=form, headers=headers, timeout=5)
     assert answer.status_code == 404
-
-
-def test_a_test_may_end_it_in_the_middle_of_a_request_and_ask_whether_it_rests(
-    dsn: str, tmp_path: Path
-) -> None:
-    with an_edge(dsn, tmp_path, TEST_SWITCH="true") as (url, part):
-        assert requests.get(f"{url}/_test/quiescent", timeout=5).json() == {"quiescent": True}
-        nowhere = requests.put(
-            f"{url}/_test/failpoints", json={"point": "nowhere", "then": "stop"}, timeout=5
-        )
-        assert nowhere.status_code == 400
-        assert "before_request, before_answer" in nowhere.json()["error"]
-        held = {"point": "before_answer", "match": {"path": "/version"}, "then": "delay", "delay_ms": 20_000}
-        assert requests.put(f"{url}/_test/failpoints", json=held, timeout=5).ok
-        with pytest.raises(requests.Timeout):
-            requests.get(f"{url}/version", timeout=0.5)
-        assert requests.get(f"{url}/_test/quiescent", timeout=5).json() == {"quiescent": False}
-        ends = {"point": "before_request", "match": {"path": "/c/forged"}, "then": "kill_9"}
-        assert requests.put(f"{url}/_test/failpoints", json=ends, timeout=5).ok
-        assert requests.get(f"{url}/livez", timeout=5).ok
-        with pytest.raises(requests.ConnectionError):
-            requests.get(f"{url}/c/forged", timeout=5)
-        until(lambda: not part.alive, "the end")
-        assert part.returncode == -signal.SIGKILL
 
 
 def test_every_missing_setting_is_named_at_once() -> None:

@@ -32,7 +32,7 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "postgres"
-        self._password_file = folder / "postgres.password"
+        self.password_file = folder / "postgres.password"
         self.port = free_port()
         settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         self.part = Part(
@@ -47,7 +47,7 @@ class Postgres:
         return self._dsn_of(_DATABASE)
 
     def _dsn_of(self, database: str) -> str:
-        password = self._password_file.read_text().strip()
+        password = self.password_file.read_text().strip()
         return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
@@ -58,15 +58,15 @@ class Postgres:
 
     def _initialise(self) -> None:
         self._data.mkdir(parents=True, mode=0o700)
-        self._password_file.touch(mode=0o600)
-        self._password_file.write_text(secrets.token_urlsafe(18))
+        self.password_file.touch(mode=0o600)
+        self.password_file.write_text(secrets.token_urlsafe(18))
         if os.geteuid() == 0:
             owner = _unprivileged()
-            for path in (self._data, self._password_file):
+            for path in (self._data, self.password_file):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         subprocess.run(
             [
-                *(_program("initdb"), "-D", self._data, "-U", "postgres", "--pwfile", self._password_file),
+                *(_program("initdb"), "-D", self._data, "-U", "postgres", "--pwfile", self.password_file),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
             ],
             check=True,

@@ -20,7 +20,7 @@ class S3:
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "s3"
-        self._credentials_file = folder / "s3.credentials.json"
+        self.credentials_file = folder / "s3.credentials.json"
         ports = {name: free_port((_GRPC_OFFSET,)) for name in ("master", "volume", "filer", "s3", "admin")}
         self._ports = tuple(ports.values())
         self.endpoint = f"http://127.0.0.1:{ports['s3']}"
@@ -36,7 +36,7 @@ class S3:
                 *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"),
                 *(f"-{name}.port={port}" for name, port in ports.items()),
                 *("-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false"),
-                f"-s3.config={self._credentials_file}",
+                f"-s3.config={self.credentials_file}",
             ],
             folder / "logs" / "s3.log",
             cwd=folder,
@@ -53,15 +53,15 @@ class S3:
         return self._credentials()["secretKey"]
 
     def _credentials(self) -> dict[str, str]:
-        return json.loads(self._credentials_file.read_text())["identities"][0]["credentials"][0]
+        return json.loads(self.credentials_file.read_text())["identities"][0]["credentials"][0]
 
     def start(self) -> None:
         self._data.mkdir(parents=True, exist_ok=True)
-        if not self._credentials_file.exists():
+        if not self.credentials_file.exists():
             keys = {"accessKey": secrets.token_hex(10), "secretKey": secrets.token_hex(20)}
             owner = {"name": "saveline", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}
-            self._credentials_file.touch(mode=0o600)
-            self._credentials_file.write_text(json.dumps({"identities": [owner]}))
+            self.credentials_file.touch(mode=0o600)
+            self.credentials_file.write_text(json.dumps({"identities": [owner]}))
         self.part.start(self._ready)
 
     def _ready(self) -> bool:

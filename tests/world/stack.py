@@ -383,45 +383,54 @@ class Stack:
         """Every address, port, pid and secret file, for people and for suites of others."""
         parts: dict[str, Any] = {}
         for name, process in self.processes.items():
-            parts[name] = {"pid": process.pid, "url": self.url_of(name), "log": str(process.log)}
+            parts[name] = _at(process, self.ports[name]) | {"url": self.url_of(name)}
         for name, simulator in self.simulators.items():
-            parts[name] = {
-                "pid": simulator.part.pid,
-                "url": simulator.url,
+            # What reads and writes Kafka has no door of its own but the tests'.
+            door = {"port": simulator.port} if simulator.listens else {}
+            parts[name] = _at(simulator.part, **door) | {
                 "control": f"{simulator.control}/_control",
-                "log": str(simulator.part.log),
+                "control_port": simulator.control_port,
+                "book": str(simulator.folder / f"{name}.book.jsonl"),
             }
+        files = {
+            "environment": self.folder / "env",
+            "evidence_key": self.folder / "evidence.pem",
+            "evidence_public_key": self.folder / "evidence.pub.pem",
+            # Each of the product's secrets that was not given.
+            **{file.name: file for file in (self.folder / "secrets").glob("*")},
+        }
+        if "fcm" in self.simulators:
+            files["fcm_account"] = self.simulators["fcm"].folder / "service-account.json"
         if self.kafka is not None:
-            node = self.kafka.node(1).part
-            parts["kafka"] = {"pid": node.pid, "bootstrap": self.kafka.bootstrap, "log": str(node.log)}
+            node = self.kafka.node(1)
+            port = int(self.kafka.bootstrap.partition(",")[0].rpartition(":")[2])
+            parts["kafka"] = _at(node.part, port) | {"bootstrap": self.kafka.bootstrap}
         if self.postgres is not None:
-            part = self.postgres.part
-            parts["postgres"] = {"pid": part.pid, "port": self.postgres.port, "log": str(part.log)}
+            parts["postgres"] = _at(self.postgres.part, self.postgres.port)
+            files["postgres_password"] = self.postgres.password_file
         if self.s3 is not None:
-            part = self.s3.part
-            parts["s3"] = {
-                "pid": part.pid,
-                "url": self.s3.endpoint,
-                "bucket": self.environment["SAVELINE_EVIDENCE_BUCKET"],
-                "log": str(part.log),
-            }
+            port = int(self.s3.endpoint.rpartition(":")[2])
+            bucket = self.environment["SAVELINE_EVIDENCE_BUCKET"]
+            parts["s3"] = _at(self.s3.part, port) | {"url": self.s3.endpoint, "bucket": bucket}
+            files["s3_credentials"] = self.s3.credentials_file
         plain = {
             name: value
             for name, value in self.environment.items()
             if name.startswith("SAVELINE_") and name.removeprefix("SAVELINE_") not in _SECRET
-        }
-        files = {
-            "environment": str(self.folder / "env"),
-            "evidence_public_key": str(self.folder / "evidence.pub.pem"),
         }
         return {
             "folder": str(self.folder),
             "pid": os.getpid(),
             "public_url": self.public_url,
             "parts": parts,
-            "secret_files": files,
+            "secret_files": {name: str(file) for name, file in files.items()},
             "environment": plain,
         }
+
+
+def _at(part: Part, port: int | None = None) -> dict[str, Any]:
+    door = {} if port is None else {"address": f"127.0.0.1:{port}", "port": port}
+    return {"pid": part.pid, "log": str(part.log), **door}
 
 
 def with_policy(folder: Path, file: Path) -> None:

@@ -51,8 +51,13 @@ def _show(described: dict, out: Console) -> None:
     for column in ("part", "address", "control door", "pid", "log"):
         table.add_column(column, overflow="fold")
     for name, part in described["parts"].items():
-        address = part.get("url") or part.get("bootstrap") or f"127.0.0.1:{part['port']}"
-        table.add_row(name, address, part.get("control", ""), str(part["pid"]), part["log"])
+        table.add_row(
+            name,
+            part.get("url") or part.get("address", "Kafka"),
+            part.get("control", ""),
+            str(part["pid"]),
+            part["log"],
+        )
     out.print(table)
     out.print(f"\nEverything lies in {described['folder']}; Ctrl-C ends all of it.")
     out.print("In another terminal, for `saveline trace`, `report`, `verify` and the others:")

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from connectors.clock import Clock, SystemClock
 from tests.world.part import free_port
@@ -37,8 +38,10 @@ class Desk:
         self.control.router.add_get("/_control/faults", self._get_faults)
 
     async def _book(self, request: web.Request) -> web.Response:
-        since = int(request.query.get("since", "0"))
-        return web.Response(body=b"".join(self.book.since(since)), content_type="application/x-ndjson")
+        since = request.query.get("since", "0")
+        if not since.isdecimal():
+            return web.json_response({"error": f"since is {since!r}; known is an entry's seq"}, status=400)
+        return web.Response(body=b"".join(self.book.since(int(since))), content_type="application/x-ndjson")
 
     async def _put_faults(self, request: web.Request) -> web.Response:
         try:
@@ -85,6 +88,7 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     runners = []
     if isinstance(door, web.Application):
+        door.middlewares.append(_strangers(desk))
         port = await _listen(door, desk.arguments.port, runners)
     else:
         port = await door(desk.arguments.port)
@@ -95,6 +99,29 @@ async def serve(
         await close()
     for runner in runners:
         await runner.cleanup()
+
+
+def _strangers(desk: Desk) -> Any:
+    """What asks for a path that is not there, or by another method, is in the book as well."""
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as refusal:
+            desk.book.write(
+                "request",
+                method=request.method,
+                path=request.path_qs,
+                headers=headers_of(request),
+                body=await request.text(),
+                status=refusal.status,
+                answer=refusal.text,
+                fault="",
+            )
+            raise
+
+    return note
 
 
 async def _listen(application: web.Application, port: int, runners: list[web.AppRunner]) -> int:

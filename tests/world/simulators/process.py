@@ -22,7 +22,7 @@ class Simulator:
         self, name: str, folder: Path, *arguments: str, pace: float = 1.0, listens: bool = True
     ) -> None:
         """One that does not `listen` has another door than a port: Kafka."""
-        self._listens = listens
+        self.listens = listens
         self.folder = folder / name
         self.port, self.control_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -40,7 +40,7 @@ class Simulator:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.part.start(lambda: answers(self.control_port) and (not self._listens or answers(self.port)))
+        self.part.start(lambda: answers(self.control_port) and (not self.listens or answers(self.port)))
 
     def stop(self) -> None:
         self.part.stop()
