@@ -387,7 +387,9 @@ class Stack:
         for name, simulator in self.simulators.items():
             # What reads and writes Kafka has no door of its own but the tests'.
             door = {"port": simulator.port} if simulator.listens else {}
-            parts[name] = _at(simulator.part, **door) | {
+            speaks_http = simulator.listens and name != "smtp"
+            parts[name] = _at(simulator.part, **door) | ({"url": simulator.url} if speaks_http else {})
+            parts[name] |= {
                 "control": f"{simulator.control}/_control",
                 "control_port": simulator.control_port,
                 "book": str(simulator.folder / f"{name}.book.jsonl"),

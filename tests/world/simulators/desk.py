@@ -117,6 +117,9 @@ def _strangers(desk: Desk) -> Any:
                 body=await request.text(),
                 status=refusal.status,
                 answer=refusal.text,
+                provider_id="",
+                command_id="",
+                to="",
                 fault="",
             )
             raise

@@ -63,8 +63,7 @@ class Rest:
                     "status": refusal.status,
                     "more_info": f"https://www.twilio.com/docs/errors/{refusal.code}",
                 }
-                # A request that was refused by itself is written here, one with a fault where it was met.
-                self._note(request, raw, refusal.status, body, "", Verdict())
+                self._note(request, raw, refusal.status, body, "", request.get("verdict", Verdict()))
                 return answer(body, refusal.status)
 
         return handle
@@ -99,6 +98,7 @@ class Rest:
         request["form"] = form
         raw = await request.text()
         verdict = self.account.desk.faults.meet(resource, form.get("To", ""), _command_id(form), raw)
+        request["verdict"] = verdict
         match verdict.name:
             case "http_429":
                 raise Refusal(20429, "Too Many Requests", 429)
