@@ -9,6 +9,8 @@ CALL_ARGS ?=
 PYTEST_ARGS ?=
 COVERING := tests/state tests/scenarios tests/properties tests/mutants tests/schemas tests/understand tests/dialogue
 MUTATE ?=
+# A dozen processes that compile all they import, each of them at every start, cost more than they do.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## this list

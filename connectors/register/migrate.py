@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # One number for everybody who migrates this product's schema.
@@ -21,12 +18,12 @@ def lacking(dsn: str) -> list[str]:
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone() != (None,)
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall() if exists else []
-    script = ScriptDirectory(str(_MIGRATIONS))
-    ours = {one.revision for one in script.walk_revisions()}
-    if any(revision not in ours for (revision,) in rows):
-        return []
-    done = {one.revision for (revision,) in rows for one in script.iterate_revisions(revision, "base")}
-    return sorted(ours - done)
+    return [one for one in revisions() if not rows or one > rows[0][0]]
+
+
+def revisions() -> list[str]:
+    """Oldest first: they are one line, each in the file of its name."""
+    return sorted(file.stem[1:5] for file in (_MIGRATIONS / "versions").glob("r[0-9]*.py"))
 
 
 def in_a_line(error: psycopg.Error) -> str:
@@ -39,7 +36,11 @@ def upgrade(dsn: str, revision: str = "head") -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         if not lacking(dsn):
+            # As at nearly every start, which then goes without Alembic and what it loads.
             return
+        from alembic import command
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["dsn"] = dsn
