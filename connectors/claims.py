@@ -7,6 +7,7 @@ import msgspec
 from psycopg import errors
 from psycopg_pool import ConnectionPool
 
+from connectors.bell import Bell
 from connectors.call_reports import NOT_TOLD, told_of
 from connectors.claim_states import ClaimState, Move, move
 from connectors.clock import Clock
@@ -69,6 +70,7 @@ class Claims:
 
     def __init__(self, pool: ConnectionPool[Connection], outbox: Outbox, clock: Clock, run: str) -> None:
         self.pool, self.outbox, self._clock, self._run = pool, outbox, clock, run
+        self.filed = Bell()
         self._held_since_s: dict[Channel, float] = {}
         """Since when a channel's rate holds ready commands back, as far as it is counted."""
 
@@ -95,6 +97,7 @@ class Claims:
             for one in records:
                 if isinstance(one, ChannelCancel):
                     self._cancel(connection, one, now)
+        self.filed.ring()
 
     def _cancel(self, connection: Connection, cancel: ChannelCancel, now: datetime) -> None:
         reason = cancel.reason or "cancelled"
@@ -147,6 +150,10 @@ class Claims:
                         # It has to wait for a token, and keeps its place.
                         pass
         return claimed
+
+    def holds(self, channel: Channel) -> bool:
+        """Whether the last look left commands that only wait for a token."""
+        return channel in self._held_since_s
 
     def _held(self, channel: Channel, held: bool) -> None:
         since_s, now_s = self._held_since_s.pop(channel, None), self._clock.monotonic()

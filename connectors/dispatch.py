@@ -10,6 +10,7 @@ import psycopg
 import stamina
 import structlog
 
+from connectors.bell import Pauses
 from connectors.channels.parcel import (
     Accepted,
     ChannelDoor,
@@ -112,19 +113,24 @@ class Dispatcher:
             ended.wait(_HOUSEKEEPING_S)
 
     def _lane(self, ended: threading.Event, channel: Channel) -> None:
-        lane = self._lanes[channel]
+        lane, pauses = self._lanes[channel], Pauses(self._claims.filed)
         under_way: set[Future[None]] = set()
         with ThreadPoolExecutor(lane.workers, thread_name_prefix=str(channel)) as threads:
             while not ended.is_set():
+                pauses.looks()
                 free = lane.workers - len(under_way)
                 claims = self._claims.claim(channel, free, self._judge, lane.rate) if free else []
+                if claims:
+                    pauses.found()
                 under_way |= {threads.submit(self._send, lane, claim) for claim in claims}
                 if under_way:
                     done, under_way = wait(under_way, timeout=_IDLE_S, return_when=FIRST_COMPLETED)
                     for future in done:
                         future.result()
-                elif not claims:
+                elif self._claims.holds(channel):
                     ended.wait(_IDLE_S)
+                else:
+                    pauses.wait()
 
     def _send(self, lane: Lane, claim: Claim) -> None:
         about = {"order": claim.command.order_id, "channel": str(claim.command.channel)}

@@ -10,6 +10,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg_pool import ConnectionPool
 
+from connectors.bell import Bell, Pauses
 from connectors.blocks import Blocks
 from connectors.channels import twilio_door
 from connectors.channels.catalogue import OPEN, Providers
@@ -40,7 +41,8 @@ from state.policy import Policy
 
 log = structlog.get_logger()
 
-_IDLE_S = 0.05
+# What is waited at most for the next look into an outbox that was empty.
+_TOLD_WITHIN_S = 0.2
 _DOWN_S = 1.0
 
 
@@ -184,10 +186,14 @@ class Service:
             raise faults[0]
 
     def _tell(self, ended: threading.Event) -> None:
+        # Nobody rings: it is filled in everybody's transactions, and by other processes.
+        pauses = Pauses(Bell(), _TOLD_WITHIN_S)
         while not ended.is_set():
             try:
-                if not publish_outbox(self._pool, self._publish):
-                    ended.wait(_IDLE_S)
+                if publish_outbox(self._pool, self._publish):
+                    pauses.found()
+                else:
+                    pauses.wait()
             except (psycopg.OperationalError, OSError) as error:
                 log.warning("outbox_waits", error=type(error).__name__)
                 ended.wait(_DOWN_S)

@@ -80,7 +80,12 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
             run=f"{_group(settings.app, parts)}-{settings.ordinal}/{uuid.uuid4().hex}",
             retailer=settings.retailer,
             providers=settings.providers,
-            rates={Channel.VOICE: Rate(per_second=settings.calls_per_second)},
+            # A second's worth at once: whoever looks seldom does not dial less than may be dialled.
+            rates={
+                Channel.VOICE: Rate(
+                    per_second=settings.calls_per_second, burst=max(1, int(settings.calls_per_second))
+                )
+            },
             patience={
                 channel: Patience(unseen_after_s=settings.unseen_after_s, ask_after_s=settings.ask_after_s)
                 for channel in CHANNEL_TOPICS

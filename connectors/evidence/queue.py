@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 
+from connectors.bell import Bell, keep_looking
 from connectors.clock import Clock
 from connectors.evidence.chain import Stored, Tail, chain_of
 from connectors.evidence.gather import Gathered
@@ -31,8 +31,6 @@ _LOOK_AGAIN = timedelta(seconds=2)
 _LEASE = timedelta(seconds=60)
 # How long after a provider did not let a recording be deleted it is tried again.
 _CLEAR_AGAIN = timedelta(seconds=30)
-_IDLE_S = 0.1
-_DATABASE_DOWN_S = 1.0
 
 
 class EvidenceQueue:
@@ -53,6 +51,7 @@ class EvidenceQueue:
         self._pool, self._outboxes, self._clock = pool, outboxes, clock
         self._gather, self._keeper, self._wait_for_parts = gather, keeper, wait_for_parts
         self._after = after
+        self._filed = Bell()
 
     def file(self, requests: list[EvidenceRequest], traces: Sequence[str] = ()) -> None:
         """Durable when it returns; repeats change nothing. `traces` are the requests' own, in their order."""
@@ -70,6 +69,7 @@ class EvidenceQueue:
                     for one, trace in traced(requests, traces)
                 ],
             )
+        self._filed.ring()
 
     def work_once(self) -> bool:
         """Takes the next request that is due; False if there is none."""
@@ -214,10 +214,4 @@ class EvidenceQueue:
                 outbox.put(connection, [fact])
 
     def run(self, ended: threading.Event) -> None:
-        while not ended.is_set():
-            try:
-                if not self.work_once():
-                    ended.wait(_IDLE_S)
-            except psycopg.OperationalError as error:
-                log.warning("database_unreachable", error=type(error).__name__)
-                ended.wait(_DATABASE_DOWN_S)
+        keep_looking(self.work_once, ended, self._filed)

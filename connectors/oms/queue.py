@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
-import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 
+from connectors.bell import Bell, keep_looking
 from connectors.clock import Clock
 from connectors.oms.writeback import WriteBack, Written
 from connectors.outbox import Connection, Outbox
@@ -21,8 +21,6 @@ log = structlog.get_logger()
 
 # How a write of unknown fate is looked for again; the last pause repeats.
 _LOOK_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-_IDLE_S = 0.1
-_DATABASE_DOWN_S = 1.0
 # A process that froze with an order in its hands does not keep it for longer than this.
 _HELD_MAX = "60s"
 
@@ -34,6 +32,7 @@ class WriteBackQueue:
         self, pool: ConnectionPool[Connection], outbox: Outbox, clock: Clock, write_back: WriteBack
     ) -> None:
         self._pool, self._outbox, self._clock, self._write_back = pool, outbox, clock, write_back
+        self._filed = Bell()
 
     def file(self, updates: list[OrderUpdate], traces: Sequence[str] = ()) -> None:
         """Durable when it returns; repeats change nothing. `traces` are the updates' own, in their order."""
@@ -47,19 +46,23 @@ class WriteBackQueue:
                     for one, trace in traced(updates, traces)
                 ],
             )
+        self._filed.ring()
 
     def work_once(self) -> bool:
         """Takes the next update of an order that nobody works on; False if there is none."""
         with self._pool.connection() as connection:
+            due = self._due(connection)
+            if not due:
+                return False
             connection.execute(f"SET idle_session_timeout = '{_HELD_MAX}'")
             try:
-                return self._work(connection)
+                return self._work(connection, due)
             finally:
                 if not connection.broken:
                     connection.execute("RESET idle_session_timeout")
 
-    def _work(self, connection: Connection) -> bool:
-        for seq, order_id in self._due(connection):
+    def _work(self, connection: Connection, due: list[tuple[int, str]]) -> bool:
+        for seq, order_id in due:
             locked = connection.execute(
                 "SELECT pg_try_advisory_lock(hashtextextended(%s, 1))", [order_id]
             ).fetchone()
@@ -143,10 +146,4 @@ class WriteBackQueue:
 
     def run(self, ended: threading.Event) -> None:
         """One worker; start several for several orders at once."""
-        while not ended.is_set():
-            try:
-                if not self.work_once():
-                    ended.wait(_IDLE_S)
-            except psycopg.OperationalError as error:
-                log.warning("database_unreachable", error=type(error).__name__)
-                ended.wait(_DATABASE_DOWN_S)
+        keep_looking(self.work_once, ended, self._filed)

@@ -47,11 +47,12 @@ class _Order(msgspec.Struct):
 
 
 class ReferenceOms:
-    """`base_url` and a bearer token; every request is sent once."""
+    """`base_url` and a bearer token; every request is sent once, over connections that are kept."""
 
     def __init__(self, base_url: str, token: str, timeout_s: float) -> None:
         self._base_url, self._timeout_s = base_url, timeout_s
         self._token = token
+        self._session = requests.Session()
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -63,7 +64,7 @@ class ReferenceOms:
 
     def read(self, order_id: str) -> Order | None:
         try:
-            response = requests.get(self._url(order_id), headers=self._headers, timeout=self._timeout_s)
+            response = self._session.get(self._url(order_id), headers=self._headers, timeout=self._timeout_s)
             if response.status_code != 200:
                 return None
             order = msgspec.json.decode(response.content, type=_Order)
@@ -129,7 +130,9 @@ class ReferenceOms:
     def _ask(self, order_id: str, what: str, body: dict[str, Any]) -> dict[str, Any] | str:
         """The answer, or why there is none that can be used."""
         url = f"{self._url(order_id)}/{what}"
-        return _told(lambda: requests.post(url, json=body, headers=self._headers, timeout=self._timeout_s))
+        return _told(
+            lambda: self._session.post(url, json=body, headers=self._headers, timeout=self._timeout_s)
+        )
 
     def _url(self, order_id: str) -> str:
         return f"{self._base_url}/orders/{quote(order_id, safe='')}"
