@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 import psycopg
 from confluent_kafka import Producer
 from rich.console import Console
@@ -25,6 +24,7 @@ from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.registry import LockedRegistry
 from tests.demo import grocer, screen
+from tests.demo.costs import Costs
 from tests.demo.killing import Killer, moments
 from tests.demo.people import People
 from tests.demo.policies import PACE, hurried
@@ -92,7 +92,6 @@ class Hour:
         self.dsn = stack.environment["SAVELINE_PG_DSN"]
         # It is the middle of the day where the customers live, whenever the demo runs: no quiet hours.
         self._zone = f"Etc/GMT{self._clock.now().hour - 12:+d}"
-        self.memory_mb = 0.0
         self.expected = {case_id for order in orders for case_id in order.case_ids}
 
     async def prepare(self) -> None:
@@ -165,7 +164,6 @@ class Hour:
         while time.monotonic() - started < _SETTLED_WITHIN_S:
             with contextlib.suppress(psycopg.OperationalError):
                 view = await asyncio.to_thread(screen.look, self.dsn)
-            self.memory_mb = max(self.memory_mb, _memory_mb())
             show(view, time.monotonic() - started)
             if view.closed + view.stuck >= len(self.expected) and await asyncio.to_thread(self._quiet):
                 return view
@@ -174,15 +172,6 @@ class Hour:
 
     def _quiet(self) -> bool:
         return all(quiescent(self._stack.url_of(name)) for name in ("worker", "connectors"))
-
-
-def _memory_mb() -> float:
-    """Resident memory of everything that was started, and of this process."""
-    me, total = psutil.Process(), 0
-    for process in (me, *me.children(recursive=True)):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            total += process.memory_info().rss
-    return total / 1e6
 
 
 async def run(hour: Hour, out: Console, said: list[str], within_s: float) -> screen.View:
@@ -244,6 +233,8 @@ def main() -> int:
             Killer(stack, name, moment, (given.seconds + _NOTICE_S) * _WHOLE_IN_HOURS, told)
             for name, moment in moments(given.kill, given.kill_at, given.seed)
         ]
+        costs = Costs(stack.pids)
+        costs.start()
         stack.start()
     except PartError as error:
         out.print(str(error), markup=False)
@@ -263,7 +254,13 @@ def main() -> int:
         for name, count in stack.restarts.items():
             out.print(f"{name} was started again {count} x")
         took_s = time.monotonic() - begun
-        out.print(f"{took_s:.0f} s in all; all processes together held at most {hour.memory_mb:.0f} MB")
+        costs.end()
+        out.print(costs.table())
+        cpu_s, cases = sum(costs.cpu_s.values()), len(hour.expected)
+        out.print(
+            f"{took_s:.0f} s in all; all processes together used {cpu_s:.1f} s of CPU ({cpu_s / cases:.2f} s a case)"
+            f" and held at most {costs.most_mb:.0f} MB"
+        )
         if given.keep:
             _stay(stack, out)
     except KeyboardInterrupt:

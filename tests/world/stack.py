@@ -379,6 +379,13 @@ class Stack:
             file.write_text(fresh)
         return file.read_text()
 
+    def pids(self) -> dict[int, str]:
+        """Every process that lives, with its name."""
+        parts = [*list(self.processes.values()), *(one.part for one in list(self.simulators.values()))]
+        parts += [one.part for one in (self.postgres, self.s3) if one is not None]
+        parts += [node.part for node in self.kafka.nodes] if self.kafka is not None else []
+        return {part.pid: part.name for part in parts if part.alive}
+
     def described(self) -> dict[str, Any]:
         """Every address, port, pid and secret file, for people and for suites of others."""
         parts: dict[str, Any] = {}
