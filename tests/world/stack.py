@@ -105,7 +105,7 @@ class Stack:
         if edge_port:
             self.ports["edge"] = edge_port
         self.public_url = self._given.get("PUBLIC_URL", self.url_of("edge"))
-        self.kafka = None if "BROKER" in self._given else Kafka(self.folder / "kafka")
+        self.kafka = None if "BROKER" in self._given else Kafka(self.folder / "kafka", brief=True)
         self.postgres = None if "PG_DSN" in self._given else Postgres(self.folder)
         self.s3 = None if "S3_ENDPOINT" in self._given else S3(self.folder)
         self.simulators = self._simulators(pace)
