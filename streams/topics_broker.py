@@ -20,7 +20,7 @@ _POLLS, _POLL_S = 100, 0.1
 
 
 class UnreachableError(Exception):
-    """No broker answered at this address."""
+    """No broker answered at this address, or not what was asked."""
 
 
 class WrongTopicsError(Exception):
@@ -50,7 +50,12 @@ def read(client: Mapping[str, str], names: Iterable[str]) -> dict[str, Topic]:
     asked = admin.describe_configs(
         [ConfigResource(ResourceType.TOPIC, name) for name in there], request_timeout=TIMEOUT_S
     )
-    configs = {resource.name: future.result(TIMEOUT_S) for resource, future in asked.items()}
+    try:
+        configs = {resource.name: future.result(TIMEOUT_S) for resource, future in asked.items()}
+    except KafkaException as error:
+        raise UnreachableError(
+            f"{client.get('bootstrap.servers')} does not tell how its topics are: {error}"
+        ) from error
     return {
         name: Topic(
             name=name,

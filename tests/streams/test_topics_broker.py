@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import msgspec
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from streams.cli import app
 from streams.topics import Topic, wanted_topics
@@ -80,6 +82,22 @@ def test_a_process_refuses_to_start_with_all_the_faults_at_once(bootstrap: str) 
 def test_nobody_there_is_said_so() -> None:
     with pytest.raises(UnreachableError, match=r"no answer from 127\.0\.0\.1:1"):
         read({"bootstrap.servers": "127.0.0.1:1"}, ["any"])
+
+
+def test_a_broker_that_answers_too_late_is_said_so(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(AdminClient):
+        def describe_configs(
+            self, resources: list[ConfigResource], **_: object
+        ) -> dict[ConfigResource, Future]:
+            late: Future = Future()
+            late.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+            return dict.fromkeys(resources, late)
+
+    wanted = topics_of_this_test()[:1]
+    apply({"bootstrap.servers": bootstrap}, wanted)
+    monkeypatch.setattr("streams.topics_broker.AdminClient", Late)
+    with pytest.raises(UnreachableError, match="does not tell how its topics are"):
+        read({"bootstrap.servers": bootstrap}, [wanted[0].name])
 
 
 def test_the_command_plans_applies_and_plans_again(
