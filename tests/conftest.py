@@ -4,9 +4,11 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadGroupScheduling
 
 from tests.world import kafka as kafka_world
 from tests.world.kafka import Kafka
@@ -16,6 +18,22 @@ from tests.world.s3 import S3
 # No test is timed: a busy machine must not fail one.
 settings.register_profile("saveline", deadline=None, print_blob=True)
 settings.load_profile("saveline")
+
+
+class OneSystem(LoadGroupScheduling):
+    """Gives `tests/control/` to one worker: each would start a system of its own.
+
+    A mark would not: since pytest 9.2 a group is no part of a test's id, where xdist 3.8 looks for it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "tests/control/"
+        return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneSystem | None:
+    return OneSystem(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import requests
 
 from tests.control.outside import Outside, run_up, until
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 OURS = ("worker", "connectors", "edge")
 SIMULATORS = ("twilio", "fcm", "smtp", "oms", "fulfilment")
 PRODUCT = {"schemas", "state", "connectors", "streams"}

@@ -9,7 +9,7 @@ import requests
 
 from tests.control.outside import TIMEOUT_S, Outside, Row, option
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 JSON = {"Accept": "application/json"}
 
 

@@ -9,7 +9,7 @@ import requests
 
 from tests.control.outside import TIMEOUT_S, Order, Outside, until
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 # In the order in which one case passes them, and what there is then: a text, a write, an object with its pointer.
 POINTS = {
     "after_claim_before_send": (False, False, False),

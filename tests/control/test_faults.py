@@ -7,7 +7,7 @@ import pytest
 
 from tests.control.outside import Order, Outside, Row, until
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 # How an order is asked, and the simulator behind it.
 CHANNEL = {"twilio": "sms", "fcm": "push", "smtp": "email"}
 REFUSAL = {"twilio": "reject:21614", "fcm": "reject:UNREGISTERED", "smtp": "reject:550"}

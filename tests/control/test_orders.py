@@ -6,7 +6,7 @@ import pytest
 
 from tests.control.outside import Order, Outside, Row, option
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 # The fault of an order's decisions, and the word that comes back about it.
 FAULTS: dict[str, tuple[Row, str]] = {
     "line_changed": ({"then": "line_changed", "count": 1}, "line_changed"),

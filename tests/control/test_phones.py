@@ -6,7 +6,7 @@ import pytest
 
 from tests.control.outside import Order, Outside, Row, until
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.real
 YES = {"hears": "Am I speaking", "say": "yes speaking", "wait_ms": 100}
 PHONES: dict[str, Row] = {
     "keys": {"picks_up": "person", "turns": [{"hears": ".", "keys": "1", "times": 60}]},
