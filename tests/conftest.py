@@ -20,15 +20,25 @@ settings.register_profile("saveline", deadline=None, print_blob=True)
 settings.load_profile("saveline")
 
 
+# Whose tests share one running system.
+_SHARED = (
+    "tests/control/",
+    "tests/helm/test_pods.py",
+    "tests/observability/",
+    "tests/world/test_doors.py",
+    "tests/world/test_reading_commands.py",
+)
+
+
 class OneSystem(LoadGroupScheduling):
-    """Gives `tests/control/` to one worker: each would start a system of its own.
+    """Gives tests that share a running system to one worker: each worker would start a system of its own.
 
     A mark would not: since pytest 9.2 a group is no part of a test's id, where xdist 3.8 looks for it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = "tests/control/"
-        return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
+        shared = next((path for path in _SHARED if nodeid.startswith(path)), "")
+        return shared or super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
