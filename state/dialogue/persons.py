@@ -61,7 +61,7 @@ def person(turn: Turn, text: str, reading: Reading) -> None:
     elif reading.intent in ("wrong_person", "decline"):
         turn.move(Cause.SOMEBODY_ELSE, failures=0)
         turn.say("who_else")
-    elif confirms(text, (), None, locale) == "yes" or speaking(text, locale) or _says_name(turn, text):
+    elif confirms(text, (), locale) == "yes" or speaking(text, locale) or _says_name(turn, text):
         right_person(turn)
     else:
         misunderstood(turn, "sorry")

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from state.understand import Offer, Reading, understand
-from state.understand.lexicon import Part, lexicon
+from state.understand.lexicon import lexicon
 from state.understand.optout import opts_out
 from state.understand.words import DECISION_CHARS_MAX, words
 
@@ -80,10 +80,8 @@ def _sentence(reading: Reading, line: OpenLine) -> Text:
 def _keys(said: tuple[str, ...], lines: tuple[OpenLine, ...], locale: str) -> tuple[Pick, ...] | None:
     """The keys of a message that has nothing but keys and politeness; empty if they do not fit; else None."""
     spoken = lexicon(locale)
-    polite = (
-        [] if spoken is None else [w for w, p in spoken.phrases.items() if Part.POLITE in p and len(w) == 1]
-    )
-    bare = [w for w in said if (w,) not in polite and w not in {"and", "for", "="}]
+    polite = frozenset() if spoken is None else spoken.polite
+    bare = [w for w in said if w not in polite and w not in {"and", "for", "="}]
     by_letter = {line.letter.casefold(): line for line in lines if line.letter}
     if len(bare) == 1 and bare[0].isdigit():
         return () if len(lines) > 1 else _pick(lines[0], bare[0])

@@ -19,7 +19,7 @@ _SURE = 0.6
 def understand(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Reading:
     """What a customer means by `text`, having been offered `offers`.
 
-    With one offer accept and choose are the same decision; with several a bare yes is accept with no option.
+    With one offer accept and choose are the same decision; with several a bare yes names none, and is unclear.
     A language without a lexicon can opt out, and is otherwise unclear. Any text of any length is answered.
     """
     if opts_out(text, locale):
@@ -28,7 +28,7 @@ def understand(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Read
     if spoken is None:
         return unclear()
     committed = commit(text, offers, locale)
-    if committed is not None:
+    if committed is not None and (committed.intent != "accept" or len(offers) < 2):
         return committed
     about = mentioned(text, offers, locale)
     intent, confidence = shipped().name(text)

@@ -1,59 +1,34 @@
-"""The words of one language that may surround a decision, as data: what is not here is not explained."""
+"""One language as data: the grammar of what decides, its numbers and measures, its farewells."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
 from state.understand.words import typos
 
 
-class Part(StrEnum):
-    """What a phrase does in an answer; `explain.py` says in which order parts may follow each other."""
+Rule = tuple[str, Mapping[str, Any]]  # its name, and what may follow what: a tree whose key "" ends a way of saying it
 
-    FILLER = "filler"  # then, actually
-    TRAILING = "trailing"  # erm, so, right: whoever ends on one has not ended, or asks back
-    POLITE = "polite"  # please, thanks, love
-    GREETING = "greeting"  # a hello turns a yes into the answering of a phone
-    YES = "yes"  # enough for a final yes
-    WEAK_YES = "weak_yes"  # agrees, but not firmly enough to spend money on
-    MILD = "mild"  # explained beside a yes, nothing by itself
-    OH = "oh"  # before a weak yes it is irony
-    DOUBT = "doubt"  # "yeah right": explained, and said to mean nothing
-    AGREE = "agree"  # "that's fine"
-    URGE = "urge"  # "do it", "go ahead": needs a yes or a please beside it
-    TAIL = "tail"  # "is fine", "will do", after a choice
-    HEDGE = "hedge"  # "I think": a choice may be hedged, a yes may not
-    NO = "no"
-    NEVER = "never"  # "no way": no later word takes it back
-    NONE = "none"  # "neither", "none of those": turns everything down
-    REFUSE = "refuse"  # "I don't want that": a noun behind it may be what is refused
-    PICK = "pick"  # "go for", before a choice; a bare number after it is a key
-    TAKE = "take"  # "I'll have"; a bare number after it may be a quantity
-    BID = "bid"  # "send", "want", bare: "send it" alone is not yet a yes
-    PLACE = "place"  # "leave it", before where or when
-    IT = "it"  # what "take it" takes
-    THE = "the"
-    THAT = "that"  # "that one" points, "the one" does not
-    HEAD = "head"  # one, option, pack
-    A = "a"  # "with a neighbour", but "in a second" is no choice
-    LINK = "link"  # from, in, for, between two parts of a choice
-    KEY = "key"  # number, option, press, before a digit
-    REFUND = "refund"  # the noun, which a "no" may turn round
-    REFUND_IT = "refund_it"  # the verb or a whole wish
+
+class Grammar(msgspec.Struct, frozen=True):
+    """What may be said to decide something. A rule names only words, slots of the offers, and rules before it."""
+
+    rules: tuple[Rule, ...]
+    vocabulary: frozenset[str]
 
 
 class Lexicon(msgspec.Struct, frozen=True):
-    """One language. Phrases are tuples of plain words."""
+    """One language."""
 
     locale: str
-    phrases: Mapping[tuple[str, ...], frozenset[Part]]
-    longest: int
+    grammar: Grammar
+    hesitations: frozenset[str]  # said while thinking; whoever ends on one has not ended
+    polite: frozenset[str]  # beside the keys of a text message
     spelling: Mapping[str, str]  # slips of the thumb in words that decide -> the word
     ordinals: Mapping[str, int]  # -1 is the last, 0 the middle
     cardinals: Mapping[str, int]
@@ -61,12 +36,12 @@ class Lexicon(msgspec.Struct, frozen=True):
     extremes: Mapping[str, tuple[str, bool]]  # word -> (measure and end, comparative)
     sizable: Mapping[str, str]  # "big": names one only as "the big ..."
     units: Mapping[str, tuple[str, int]]  # unit word -> (measure, base units)
+    packs: frozenset[str]  # the only word that names a size by a count: "nine packs" are so many
     pounds: frozenset[str]
     pence: frozenset[str]
     negations: frozenset[str]  # a refusal has one of these
     negators: frozenset[str]  # in a product's name: "no" sugar is not sugar
     whereabouts: frozenset[str]  # before a place: "in the bin" is not behind it
-    mends: tuple[tuple[str, ...], ...]  # "sorry, I mean": what follows replaces what was said
     function_words: frozenset[str]  # never the name of a product by themselves
     opt_out_words: frozenset[str]
     opt_out_patterns: tuple[re.Pattern[str], ...]
@@ -101,20 +76,31 @@ def _alternatives(tokens: list[str]) -> tuple[list[tuple[str, ...]], list[str]]:
     return found + run, tokens
 
 
-def phrase_table(name: str) -> Mapping[tuple[str, ...], frozenset[Part]]:
-    """All phrases of a data file with their parts."""
-    table: dict[tuple[str, ...], set[Part]] = {}
-    part: Part | None = None
+SLOTS = frozenset({"KEY", "HEARD", "ORDINAL", "NAME", "PLACE", "SIZE", "AMOUNT", "PRICE", "EXTREME", "SIZABLE"})
+
+
+def grammar(name: str) -> Grammar:
+    """The rules of a data file in its order; a rule that names what is not known before it is a mistake."""
+    rules: dict[str, dict[str, Any]] = {}
+    vocabulary: set[str] = set()
+    tree: dict[str, Any] | None = None
     for line in files("state.understand").joinpath("data", name).read_text("utf-8").splitlines():
-        heading = re.fullmatch(r"\[([a-z_]+)\]", line)
+        heading = re.fullmatch(r"\[([A-Z_]+)\]", line)
         if heading:
-            part = Part(heading[1])
+            tree = rules[heading[1]] = {}
         elif line and not line.startswith("#"):
-            if part is None:
-                raise ValueError(f"{name} has a phrase before its first heading.")
-            for phrase in filter(None, spell_out(line)):
-                table.setdefault(phrase, set()).add(part)
-    return {phrase: frozenset(found) for phrase, found in table.items()}
+            if tree is None:
+                raise ValueError(f"{name} says something before its first rule.")
+            for way in filter(None, spell_out(line)):
+                node = tree
+                for symbol in way:
+                    node = node.setdefault(symbol, {})
+                node[""] = {}
+                vocabulary.update(s for s in way if not s.isupper())
+                unknown = {s for s in way if s.isupper()} - SLOTS - (rules.keys() - {list(rules)[-1]})
+                if unknown:
+                    raise ValueError(f"{name} names {sorted(unknown)} before they are there: {line!r}.")
+    return Grammar(tuple(rules.items()), frozenset(vocabulary))
 
 
 def spelling(correct: Iterable[str]) -> Mapping[str, str]:

@@ -3,24 +3,24 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from rapidfuzz.distance import OSA
 
-from state.understand.lexicon import Lexicon, Part, lexicon
+from state.understand.lexicon import Lexicon, lexicon
 from state.understand.numbers import number_at, price_at, printed_size, size_at
 from state.understand.records import Offer
 from state.understand.words import stem, typos, words
 
 Numbers = frozenset[int]
 
+_ORDINAL_ENDINGS = {("st",), ("nd",), ("rd",), ("th",)}
+_DETERMINERS = (("the",), ("a",), ("my",), ("our",))
+
 
 class Slot(NamedTuple):
-    """Words up to `end` that leave the offers `fits`.
-
-    `kind`: name, place (a name of what has no price), ordinal, measure, extreme, key (a bare number), keyed
-    ("number two"), zero.
-    """
+    """Words up to `end` that leave the offers `fits`. `kind` is its name in the grammar (`data/grammar_en.txt`)."""
 
     end: int
     kind: str
@@ -36,11 +36,12 @@ class Catalogue:
         self.lexicon = lexicon
         self.offers = offers
         self.all: Numbers = frozenset(o.n for o in offers)
-        self.name_kind = "name" if any(o.price_minor or o.brand for o in offers) else "place"
+        self.places = not any(o.price_minor or o.brand for o in offers)
         self.brands = {o.n: words(o.brand) for o in offers}
         self.names = {o.n: words(o.name) for o in offers}
         self.sizes = {o.n: printed_size(o.size, lexicon) for o in offers}
         self.prices = {o.n: o.price_minor for o in offers}
+        self.where = {n: self.lexicon.whereabouts.intersection(name) for n, name in self.names.items()}
         self.calls: dict[str, set[int]] = {}
         self.joined: dict[str, set[int]] = {}
         self.phrases: dict[tuple[str, ...], set[int]] = {}
@@ -56,7 +57,9 @@ class Catalogue:
         self.longest = max(map(len, self.phrases), default=1)
 
     def _may_name(self, word: str) -> bool:
-        return word not in self.lexicon.function_words and word.isalpha() and len(word) > 1
+        """Whether a word of a name is no word of the language that decides: "Perfect" by itself is no brand."""
+        spoken = self.lexicon.function_words | self.lexicon.grammar.vocabulary
+        return word not in spoken and word.isalpha() and len(word) > 1
 
     def _index(self, n: int) -> None:
         brand, name = self.brands[n], self.names[n]
@@ -69,17 +72,15 @@ class Catalogue:
                 for end in range(start + 2, len(text) + 1):
                     part = text[start:end]
                     cut = any(0 < len(set(run) & set(range(start, end))) < len(run) for run in runs)
-                    if not cut and (part == brand or any(map(self._may_name, part))):
+                    if not cut and any(map(self._may_name, part)):
                         self.phrases.setdefault(part, set()).add(n)
         self._index_joined(n)
 
     def _index_joined(self, n: int) -> None:
         """Names that recognisers part or run together: "cloud soft", "bakersrow"."""
         brand = self.brands[n]
-        if brand:
-            self.phrases.setdefault(brand, set()).add(n)
-            if len("".join(brand)) >= 5:
-                self.joined.setdefault("".join(brand), set()).add(n)
+        if any(map(self._may_name, brand)) and len("".join(brand)) >= 5:
+            self.joined.setdefault("".join(brand), set()).add(n)
         for word in self.names[n]:
             if stem(word) in self.calls and len(word) >= 6:
                 self.joined.setdefault(word, set()).add(n)
@@ -93,153 +94,110 @@ class Catalogue:
                 yield range(at, min(len(text), at + 2 + (text[at + 1 : at + 2] == ("added",))))
 
     def spelt(self, said: tuple[str, ...]) -> tuple[str, ...]:
-        """The words with slips of the thumb mended, once for every reading of them."""
-        known = self.lexicon.spelling
-        return tuple(w if stem(w) in self.calls else known.get(w, w) for w in said)
+        """The words with slips of the thumb mended, once for every reading of them; hesitations left out.
+
+        A hesitation at the end stays: whoever ends on one has not ended.
+        """
+        known, thinking = self.lexicon.spelling, self.lexicon.hesitations
+        heard = [w for w in said[:-1] if w not in thinking] + list(said[-1:])
+        return tuple(w if stem(w) in self.calls else known.get(w, w) for w in heard)
 
     def slots(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
-        """Every slot that starts at a word."""
-        yield from self._numbered(said, at)
-        yield from self._placed(said, at)
-        yield from self._priced(said, at)
-        yield from self._sized(said, at)
-        yield from self._superlatives(said, at)
-        elsewhere = self._elsewhere(said, at)
-        for slot in self._named(said, at):
-            if not slot.fits <= elsewhere:
-                yield slot._replace(fits=slot.fits - elsewhere)
+        """Every slot that starts at a word and leaves an offer."""
+        found = chain(
+            self._numbered(said, at),
+            self._in_order(said, at),
+            self._measured(said, at),
+            self._superlatives(said, at),
+            self._placed(said, at) if self.places else self._named(said, at),
+        )
+        return (slot for slot in found if slot.fits)
 
     def _numbered(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for end, value in number_at(said, at, self.lexicon):
-            if value == 0:
-                # A spoken "zero" may be the end of another number; the key is named or typed.
-                if said[at] == "0":
-                    yield Slot(end, "zero", frozenset())
-            elif value == int(value) and value < 100:
-                yield Slot(end, "key", self.all & {int(value)})
-        for length in (2, 1):
-            phrase = said[at : at + length]
-            if len(phrase) == length and Part.KEY in self.lexicon.phrases.get(phrase, ()):
-                yield from self._keyed(said, at + length)
+            yield Slot(end, "KEY", frozenset(n for n in self.all if n == value))
+        if at + 1 == len(said):
+            yield Slot(at + 1, "HEARD", self.all & {self.lexicon.heard_as.get(said[at], 0)}, exact=False)
 
-    def _keyed(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
-        if at >= len(said):
-            return
-        heard = self.lexicon.heard_as.get(said[at])
-        if heard in self.all and at + 1 == len(said):
-            yield Slot(at + 1, "keyed", frozenset({heard}), exact=False)
-        for end, value in number_at(said, at, self.lexicon):
-            if value == 0:
-                yield Slot(end, "zero", frozenset())
-            else:
-                yield Slot(end, "keyed", frozenset(n for n in self.all if n == value))
-
-    def _placed(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
+    def _in_order(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         place = self.lexicon.ordinals.get(said[at])
         end = at + 1
-        if (
-            place is None
-            and said[at].isdigit()
-            and said[at + 1 : at + 2] in {("st",), ("nd",), ("rd",), ("th",)}
-        ):
-            place, end = int(said[at]) if 0 < len(said[at].lstrip("0")) < 3 else 99, at + 2
-        if place is None:
-            return
+        if place is None and said[at].isdecimal() and said[end : end + 1] in _ORDINAL_ENDINGS:
+            place, end = int(said[at][:4]), at + 2
         order = [o.n for o in self.offers]
         if place == 0:
             # The middle is one only among three.
-            yield Slot(end, "ordinal", frozenset(order[1:2]) if len(order) == 3 else frozenset())
+            yield Slot(end, "ORDINAL", frozenset(order[1:2]) if len(order) == 3 else frozenset())
         elif place == -1:
-            yield Slot(end, "ordinal", frozenset(order[-1:]) if len(order) > 1 else frozenset())
-        else:
-            yield Slot(end, "ordinal", frozenset(order[place - 1 : place]))
+            yield Slot(end, "ORDINAL", frozenset(order[-1:]) if len(order) > 1 else frozenset())
+        elif place is not None:
+            yield Slot(end, "ORDINAL", frozenset(order[place - 1 : place]))
 
-    def _priced(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
+    def _measured(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for end, minor in price_at(said, at, self.lexicon):
-            fits = frozenset(n for n, price in self.prices.items() if price == minor and price > 0)
-            if fits:
-                yield Slot(end, "measure", fits)
-
-    def _sized(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
+            yield Slot(end, "PRICE", frozenset(n for n, price in self.prices.items() if price == minor > 0))
         for end, size in size_at(said, at, self.lexicon):
-            fits = frozenset(n for n, own in self.sizes.items() if own == size)
-            if fits:
-                yield Slot(end, "measure", fits)
+            if size[0] != "count" or said[at] in self.lexicon.packs or said[end - 1] in self.lexicon.packs:
+                yield Slot(end, "SIZE", frozenset(n for n, own in self.sizes.items() if own == size))
         for end, amount in number_at(said, at, self.lexicon):
-            # "the 500 one": without a unit only where no price, count or key could be meant.
-            fits = frozenset(n for n, own in self.sizes.items() if own and own[1] == amount)
-            if fits and amount >= 100:
-                yield Slot(end, "measure", fits)
+            if amount >= 100:
+                fits = frozenset(n for n, own in self.sizes.items() if own and own[1] == amount)
+                yield Slot(end, "AMOUNT", fits)
 
     def _superlatives(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in (2, 1):
             found = self.lexicon.extremes.get(" ".join(said[at : at + length]))
             if found and len(said) >= at + length:
-                yield Slot(at + length, "extreme", self._extreme(*found))
-
-        if (
-            at
-            and said[at] in self.lexicon.sizable
-            and Part.THE in self.lexicon.phrases.get(said[at - 1 : at], ())
-        ):
-            yield Slot(at + 1, "extreme", self._extreme(self.lexicon.sizable[said[at]], comparative=False))
+                yield Slot(at + length, "EXTREME", self._extreme(*found))
+        if said[at] in self.lexicon.sizable:
+            yield Slot(at + 1, "SIZABLE", self._extreme(self.lexicon.sizable[said[at]], comparative=False))
 
     def _extreme(self, measure: str, comparative: bool) -> Numbers:
-        """The offer at one end. A comparative among three counts only if one alone beats the first."""
+        """The offer at one end; "cheaper" of two."""
         values: dict[int, Decimal] = {}
         if measure.startswith("price"):
             values = {n: Decimal(price) for n, price in self.prices.items()}
         elif len({own[0] for own in self.sizes.values() if own}) == 1 and all(self.sizes.values()):
             values = {n: own[1] for n, own in self.sizes.items() if own}
-        if len(values) < 2:
+        if len(values) < 2 or (comparative and len(values) > 2):
             return frozenset()
         sign = 1 if measure.endswith("+") else -1
         best = max(sign * v for v in values.values())
         fits = frozenset(n for n, v in values.items() if sign * v == best)
-        if comparative and len(values) > 2:
-            first = sign * values[self.offers[0].n]
-            if sum(sign * v > first for v in values.values()) != 1:
-                return frozenset()
         return fits if len(fits) == 1 else frozenset()
 
-    def _elsewhere(self, said: tuple[str, ...], at: int) -> Numbers:
-        """The places that are not meant by how they are said: "in the bin" is not behind it."""
-        if self.name_kind != "place":
-            return frozenset()
-        while at and self._is(said[at - 1], Part.THE, Part.A):
-            at -= 1
-        where = said[at - 1] if at else ""
-        if where not in self.lexicon.whereabouts:
-            return frozenset()
-        own = {n: self.lexicon.whereabouts.intersection(name) for n, name in self.names.items()}
-        return frozenset(n for n in own if own[n] and where not in own[n])
-
-    def _is(self, word: str, *parts: Part) -> bool:
-        return not self.lexicon.phrases.get((word,), frozenset()).isdisjoint(parts)
+    def _placed(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
+        """Where or when, with its preposition: "in the bin" is not behind it, and "on Saturday" is Saturday."""
+        where = said[at] if said[at] in self.lexicon.whereabouts else ""
+        start = at + bool(where)
+        start += said[start : start + 1] in (_DETERMINERS if where else _DETERMINERS[:1])
+        for slot in self._named(said, start) if start < len(said) else ():
+            fits = frozenset(n for n in slot.fits if not where or where in (self.where[n] or {"on"}))
+            yield slot._replace(kind="PLACE", fits=fits)
 
     def _named(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in range(min(self.longest, len(said) - at), 0, -1):
             phrase = said[at : at + length]
             if phrase in self.phrases:
                 branded = any(phrase == brand for brand in self.brands.values())
-                yield Slot(at + length, self.name_kind, frozenset(self.phrases[phrase]), branded=branded)
+                yield Slot(at + length, "NAME", frozenset(self.phrases[phrase]), branded=branded)
         word = stem(said[at])
         if word in self.calls:
             if self._may_name(said[at]):
                 yield Slot(
-                    at + 1, self.name_kind, frozenset(self.calls[word]), branded=word in self.brand_words
+                    at + 1, "NAME", frozenset(self.calls[word]), branded=word in self.brand_words
                 )
             return
         for length in (1, 2, 3):
             run = "".join(said[at : at + length])
             if run in self.joined and len(said) >= at + length:
                 yield Slot(
-                    at + length, self.name_kind, frozenset(self.joined[run]), exact=False, branded=True
+                    at + length, "NAME", frozenset(self.joined[run]), exact=False, branded=True
                 )
-        if (said[at],) in self.lexicon.phrases or not said[at].isalpha():
+        if said[at] in self.lexicon.grammar.vocabulary or not said[at].isalpha():
             return
         if word in self.mistyped:
-            yield Slot(at + 1, self.name_kind, frozenset(self.mistyped[word]), exact=False)
+            yield Slot(at + 1, "NAME", frozenset(self.mistyped[word]), exact=False)
         elif len(word) >= 5:
             yield from self._misheard(word, at)
 
@@ -252,7 +210,7 @@ class Catalogue:
             and OSA.distance(word, brand, score_cutoff=2) <= (2 if min(len(brand), len(word)) >= 8 else 1)
         ]
         if len(near) == 1:
-            yield Slot(at + 1, self.name_kind, frozenset(self.calls[near[0]]), exact=False, branded=True)
+            yield Slot(at + 1, "NAME", frozenset(self.calls[near[0]]), exact=False, branded=True)
 
 
 @lru_cache(maxsize=1024)

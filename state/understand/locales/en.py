@@ -1,8 +1,8 @@
-"""English: numbers, units, extremes and farewells; the phrases are in `data/phrases_en.txt`."""
+"""English: numbers, units, extremes and farewells; what decides is in `data/grammar_en.txt`."""
 
 import re
 
-from state.understand.lexicon import Lexicon, phrase_table, spelling
+from state.understand.lexicon import Lexicon, grammar, spelling
 
 _ORDINALS = {
     "first": 1, "1st": 1, "furst": 1, "forst": 1, "second": 2, "2nd": 2, "secound": 2, "secand": 2, "sekond": 2,
@@ -98,23 +98,21 @@ _EXCEPTIONS = [
 
 LEXICON = Lexicon(
     locale="en",
-    phrases=(_phrases := phrase_table("phrases_en.txt")),
+    grammar=grammar("grammar_en.txt"),
+    hesitations=frozenset(["um", "umm", "uh", "uhh", "uhm", "erm", "errm", "er", "ah", "hm", "hmm"]),
+    polite=frozenset(["please", "pls", "plz", "plse", "pleas", "thanks", "thx", "tx", "ty", "ta", "cheers", "thankyou", "thanx", "tnx", "love", "mate", "pal", "duck", "luv", "x", "xx", "🙂", "😊", "🙏"]),
     spelling=spelling(["please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect", "first", "second", "third", "cheapest", "cheaper", "biggest", "smallest"]),
-    longest=max(map(len, _phrases)),
     ordinals=_ORDINALS,
     cardinals={w: n for n, w in enumerate(_TEENS.split())} | {w: 10 * n for n, w in enumerate(_TENS.split(), 2)},
-    heard_as={"to": 2, "too": 2, "tu": 2, "tow": 2, "tew": 2, "won": 1, "wun": 1, "wan": 1, "tree": 3, "free": 3, "thee": 3, "for": 4, "fore": 4},
+    heard_as={"to": 2, "too": 2, "tu": 2, "won": 1, "wun": 1, "tree": 3, "free": 3, "for": 4},
     extremes=_EXTREMES,
     sizable={"cheap": "price-", "inexpensive": "price-", "expensive": "price+", "pricey": "price+", "big": "size+", "large": "size+", "small": "size-", "little": "size-", "tiny": "size-"},
     units=_UNITS,
+    packs=frozenset({"pack", "pk"}),
     pounds=frozenset({"£", "$", "€", "pound", "pounds", "quid", "pnd", "euro", "euros", "dollar", "dollars"}),
     pence=frozenset({"p", "pence", "penny", "pee", "cent", "cents"}),
     negators=frozenset(["no", "without", "non", "low", "less", "reduced", "zero", "not", "never", "free"]),
     whereabouts=frozenset(["in", "on", "at", "with", "from", "behind", "under", "beside", "by", "near", "outside", "inside"]),
-    mends=tuple(
-        tuple(m.split())
-        for m in ("sorry i mean", "i mean", "sorry i meant", "i meant", "no wait", "wait no", "no sorry", "sorry no", "no actually", "actually no", "scratch that", "correction")
-    ),
     negations=frozenset(["no", "not", "nope", "nah", "dont", "doesnt", "didnt", "wont", "cant", "cannot", "isnt", "wasnt", "never", "none", "neither", "nothing", "nobody", "without", "cancel", "leave", "forget", "skip", "disagree", "refuse", "wrong", "negative", "false", "rather"]),
     function_words=frozenset(
         ["morning", "afternoon", "evening", "night", "today", "tomorrow", "day", "up", "down", "off", "out", "over", "about", "again", "back", "here", "there", "who", "what", "a", "an", "and", "or", "the", "of", "in", "on", "at", "to", "for", "from", "with", "without", "by", "no", "not", "none", "non", "free", "yes", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "first", "second", "third", "last", "next", "other", "another", "any", "all", "both", "it", "is", "be", "my", "me", "i", "you", "your", "we", "us", "our", "this", "that", "these", "those", "more", "less", "than", "added", "extra", "only", "plus", "new", "old", "best", "nice", "usual", "normal", "good", "great", "perfect", "ok", "okay", "fine", "right", "real", "just", "so", "as", "if", "but", "refund", "money", "back", "later", "never", "stop", "please", "thanks", "cheaper", "cheapest", "bigger", "small", "large", "big", "little", "same", "choice", "option"]
