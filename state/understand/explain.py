@@ -32,10 +32,12 @@ class Meaning(NamedTuple):
 
 def explain(text: str, offers: tuple[Offer, ...], locale: str = "en") -> frozenset[Meaning]:
     """Every complete explanation of a text; none if any part of it is left over."""
-    said = words(text) if len(text) <= DECISION_CHARS_MAX else ()
-    if not 0 < len(said) <= DECISION_WORDS_MAX:
+    if len(text) > DECISION_CHARS_MAX:
         return frozenset()
     index = catalogue(offers, locale)
+    said = words(index.lexicon.contracted.sub(" is ", text))
+    if not 0 < len(said) <= DECISION_WORDS_MAX:
+        return frozenset()
     heard = index.spelt(said)
     chart = _Chart(heard, index)
     if not chart.whole:
@@ -82,9 +84,10 @@ def mentioned(
         for slot in slots
         if len(slot.fits) == 1
         and slot.exact
-        and (slot.branded or slot.kind == "KEYED" or (ordinals and slot.kind == "ORDINAL"))
+        and (slot.kind == "BRAND" or (ordinals and slot.kind == "ORDINAL"))
     }
-    named |= {n for at in chart.read("KEYED") for s in at.get("KEYED", ()) if s.exact for n in s.fits or ()}
+    keyed = (said for at in chart.read("KEYED") for said in at.get("KEYED", ()) if said.exact)
+    named |= {n for said in keyed for n in said.fits or ()}
     return tuple(sorted(named))
 
 

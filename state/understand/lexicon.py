@@ -27,6 +27,7 @@ class Lexicon(msgspec.Struct, frozen=True):
 
     locale: str
     grammar: Grammar
+    contracted: re.Pattern[str]  # an "is" behind a name: "panda's fine"
     hesitations: frozenset[str]  # said while thinking; whoever ends on one has not ended
     polite: frozenset[str]  # beside the keys of a text message
     spelling: Mapping[str, str]  # slips of the thumb in words that decide -> the word
@@ -76,7 +77,7 @@ def _alternatives(tokens: list[str]) -> tuple[list[tuple[str, ...]], list[str]]:
     return found + run, tokens
 
 
-SLOTS = frozenset({"KEY", "HEARD", "ORDINAL", "NAME", "PLACE", "SIZE", "AMOUNT", "PRICE", "EXTREME", "SIZABLE"})
+SLOTS = frozenset({"KEY", "HEARD", "ORDINAL", "BRAND", "NAME", "PLACE", "SIZE", "AMOUNT", "PRICE", "MOST", "MORE", "SIZABLE"})
 
 
 def grammar(name: str) -> Grammar:

@@ -26,7 +26,6 @@ class Slot(NamedTuple):
     kind: str
     fits: Numbers
     exact: bool = True
-    branded: bool = False
 
 
 class Catalogue:
@@ -69,21 +68,16 @@ class Catalogue:
                 if self._may_name(word) and not any(at in run for run in runs):
                     self.calls.setdefault(stem(word), set()).add(n)
             for start in range(len(text)):
-                for end in range(start + 2, len(text) + 1):
+                for end in range(start + 1, len(text) + 1):
                     part = text[start:end]
+                    if len(part) == 1 and part != brand:
+                        continue
                     cut = any(0 < len(set(run) & set(range(start, end))) < len(run) for run in runs)
                     if not cut and any(map(self._may_name, part)):
                         self.phrases.setdefault(part, set()).add(n)
-        self._index_joined(n)
-
-    def _index_joined(self, n: int) -> None:
-        """Names that recognisers part or run together: "cloud soft", "bakersrow"."""
-        brand = self.brands[n]
-        if any(map(self._may_name, brand)) and len("".join(brand)) >= 5:
+        if brand in self.phrases and len("".join(brand)) >= 5:
+            # Recognisers part names or run them together: "cloud soft", "bakersrow".
             self.joined.setdefault("".join(brand), set()).add(n)
-        for word in self.names[n]:
-            if stem(word) in self.calls and len(word) >= 6:
-                self.joined.setdefault(word, set()).add(n)
 
     def _negated(self, text: tuple[str, ...]) -> Iterator[range]:
         """The stretches that count only whole: "sugar" must not name "No Added Sugar"."""
@@ -148,7 +142,7 @@ class Catalogue:
         for length in (2, 1):
             found = self.lexicon.extremes.get(" ".join(said[at : at + length]))
             if found and len(said) >= at + length:
-                yield Slot(at + length, "EXTREME", self._extreme(*found))
+                yield Slot(at + length, "MORE" if found[1] else "MOST", self._extreme(*found))
         if said[at] in self.lexicon.sizable:
             yield Slot(at + 1, "SIZABLE", self._extreme(self.lexicon.sizable[said[at]], comparative=False))
 
@@ -178,24 +172,20 @@ class Catalogue:
     def _named(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in range(min(self.longest, len(said) - at), 0, -1):
             phrase = said[at : at + length]
-            if phrase in self.phrases:
-                branded = any(phrase == brand for brand in self.brands.values())
-                yield Slot(at + length, "NAME", frozenset(self.phrases[phrase]), branded=branded)
+            fits = frozenset(self.phrases.get(phrase, ()))
+            yield Slot(at + length, "BRAND", fits)
+            yield Slot(at + length, "NAME", fits)
         word = stem(said[at])
         if word in self.calls:
             if self._may_name(said[at]):
-                yield Slot(
-                    at + 1, "NAME", frozenset(self.calls[word]), branded=word in self.brand_words
-                )
+                yield Slot(at + 1, "NAME", frozenset(self.calls[word]))
+            return
+        if said[at] in self.lexicon.grammar.vocabulary or not said[at].isalpha():
             return
         for length in (1, 2, 3):
             run = "".join(said[at : at + length])
             if run in self.joined and len(said) >= at + length:
-                yield Slot(
-                    at + length, "NAME", frozenset(self.joined[run]), exact=False, branded=True
-                )
-        if said[at] in self.lexicon.grammar.vocabulary or not said[at].isalpha():
-            return
+                yield Slot(at + length, "BRAND", frozenset(self.joined[run]), exact=False)
         if word in self.mistyped:
             yield Slot(at + 1, "NAME", frozenset(self.mistyped[word]), exact=False)
         elif len(word) >= 5:
@@ -210,7 +200,7 @@ class Catalogue:
             and OSA.distance(word, brand, score_cutoff=2) <= (2 if min(len(brand), len(word)) >= 8 else 1)
         ]
         if len(near) == 1:
-            yield Slot(at + 1, "NAME", frozenset(self.calls[near[0]]), exact=False, branded=True)
+            yield Slot(at + 1, "NAME", frozenset(self.calls[near[0]]), exact=False)
 
 
 @lru_cache(maxsize=1024)
