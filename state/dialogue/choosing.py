@@ -34,7 +34,8 @@ def choice(turn: Turn, text: str, reading: Reading) -> None:
     elif reading.intent == "refund":
         want_refund(turn)
     elif reading.intent == "accept":
-        _accepted(turn)
+        turn.change(failures=0)
+        turn.read_back(session.shown[0], session.quantity)
     elif wished is not None and reading.intent != "decline":
         _fulfil(turn, wished, text)
     elif reading.intent == "decline":
@@ -47,14 +48,6 @@ def choice(turn: Turn, text: str, reading: Reading) -> None:
 def _counts(session: Session, text: str) -> bool:
     """Whether a number in it is of pieces rather than a key: only where there are several to have fewer of."""
     return session.line.quantity > 1 and quantity(text, session.locale) is not None
-
-
-def _accepted(turn: Turn) -> None:
-    if len(turn.session.shown) == 1:
-        turn.change(failures=0)
-        turn.read_back(turn.session.shown[0], turn.session.quantity)
-    else:
-        misunderstood(turn, "which_one")
 
 
 def _narrow(turn: Turn, text: str, reading: Reading) -> None:
@@ -77,7 +70,8 @@ def _narrow(turn: Turn, text: str, reading: Reading) -> None:
     if len(reading.about) == 1:
         read_back_key(turn, reading.about[0])
         return
-    misunderstood(turn)
+    undecided = len(named) > 1 or confirms(text, offers(session), session.locale) == "yes"
+    misunderstood(turn, "which_one" if undecided else "sorry")
 
 
 def _all_offers(session: Session) -> tuple[Offer, ...]:
@@ -132,7 +126,7 @@ def readback(turn: Turn, text: str, reading: Reading, confidence: float | None) 
     """The answer to a readback. Only an explicit yes to what was heard out decides."""
     session = turn.session
     pending = None if session.pending == REFUND else _key_of(session, session.pending)
-    answer = confirms(text, offers(session), pending, session.locale)
+    answer = confirms(text, offers(session), session.locale)
     doubted = confidence is not None and confidence < CONFIDENCE_MIN
     if answer == "yes" and not doubted:
         confirmed(turn, text, confidence=1.0 if confidence is None else confidence, by_key=False)
@@ -144,15 +138,20 @@ def readback(turn: Turn, text: str, reading: Reading, confidence: float | None) 
     elif reading.intent == "refund" and session.pending != REFUND:
         want_refund(turn)
     else:
-        _change_of_readback(turn, text)
+        _change_of_readback(turn, text, pending)
 
 
-def _change_of_readback(turn: Turn, text: str) -> None:
+def _change_of_readback(turn: Turn, text: str, pending: int | None) -> None:
     session = turn.session
+    others = [n for n in mentioned(text, offers(session), session.locale) if n != pending]
+    if len(others) == 1:
+        # "Oh no, give me the Corner Shop one" decides nothing; it is asked about, rather than the first one again.
+        turn.change(quantity=0)
+        read_back_key(turn, others[0])
+        return
     pieces = quantity(text, session.locale)
     if pieces is not None and session.line.quantity > 1 and session.pending != REFUND:
-        n = _key_of(session, session.pending)
-        _pieces(turn, pieces, Reading("unclear", 0.0, about=(n,) if n else ()))
+        _pieces(turn, pieces, Reading("unclear", 0.0, about=(pending,) if pending else ()))
         return
     wished = wish(text, session.locale)
     if wished is not None and wished != "fewer":

@@ -6,10 +6,11 @@ offers are called fills its slots; all slots of an answer have to leave exactly 
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from state.understand.records import Intent, Offer, Reading
-from state.understand.slots import Catalogue, Numbers, Slot, catalogue
+from state.understand.slots import Catalogue, Numbers, catalogue
 from state.understand.words import DECISION_CHARS_MAX, DECISION_WORDS_MAX, words
 
 
@@ -39,7 +40,7 @@ def explain(text: str, offers: tuple[Offer, ...], locale: str = "en") -> frozens
     if not 0 < len(said) <= DECISION_WORDS_MAX:
         return frozenset()
     heard = index.spelt(said)
-    chart = _Chart(heard, index)
+    chart = _chart(heard, index)
     if not chart.whole:
         return frozenset()
     # With one offer a choice is a yes, and an echo of its name is none.
@@ -65,11 +66,10 @@ def commit(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Reading 
 def confirms(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Literal["yes", "no", "unsure"]:
     """Whether a text is the explicit yes to a question that takes only yes or no. Anything else is asked again."""
     found = explain(text, offers, locale)
-    if found and all(m.firm for m in found):
+    intents = {m.intent for m in found}
+    if intents == {"accept"} and any(m.firm for m in found):
         return "yes"
-    if found and all(m.intent == "decline" for m in found):
-        return "no"
-    return "unsure"
+    return "no" if intents == {"decline"} else "unsure"
 
 
 def mentioned(
@@ -77,18 +77,11 @@ def mentioned(
 ) -> tuple[int, ...]:
     """The offers that a text names beyond doubt, for a narrower question. `ordinals`: "the second" counts too."""
     index = catalogue(offers, locale)
-    chart = _Chart(index.spelt(words(text[:DECISION_CHARS_MAX])[:DECISION_WORDS_MAX]), index)
-    named = {
-        next(iter(slot.fits))
-        for slots in chart.slots
-        for slot in slots
-        if len(slot.fits) == 1
-        and slot.exact
-        and (slot.kind == "BRAND" or (ordinals and slot.kind == "ORDINAL"))
-    }
-    keyed = (said for at in chart.read("KEYED") for said in at.get("KEYED", ()) if said.exact)
-    named |= {n for said in keyed for n in said.fits or ()}
-    return tuple(sorted(named))
+    said = words(index.lexicon.contracted.sub(" is ", text[:DECISION_CHARS_MAX]))[:DECISION_WORDS_MAX]
+    kinds = ("BRAND", "KEYED", *(("ORDINAL",) if ordinals else ()))
+    found = _chart(index.spelt(said), index).read()
+    ways = [way for at in found for kind in kinds for way in at.get(kind, ()) if way.exact]
+    return tuple(sorted({n for way in ways if way.fits and len(way.fits) == 1 for n in way.fits}))
 
 
 _ANSWERS: Mapping[str, Intent] = {
@@ -112,27 +105,27 @@ def _meaning(rule: str, said: Said) -> Meaning:
 
 
 class _Chart:
-    """What the words from each place on can be, up from the words themselves."""
+    """What the words from each place on can be, up from the words themselves by the rules in their order."""
 
     def __init__(self, said: tuple[str, ...], index: Catalogue) -> None:
         self._grammar = index.lexicon.grammar
-        self.slots: list[tuple[Slot, ...]] = [tuple(index.slots(said, at)) for at in range(len(said))]
         self._known: list[dict[str, set[Said]]] = [{word: {Said(at + 1)}} for at, word in enumerate(said)]
-        for at, slots in enumerate(self.slots):
-            for slot in slots:
+        explained = {at for at, word in enumerate(said) if word in self._grammar.vocabulary}
+        for at in range(len(said)):
+            for slot in index.slots(said, at):
                 self._known[at].setdefault(slot.kind, set()).add(Said(slot.end, slot.fits, slot.exact))
-        covered = {i for at, slots in enumerate(self.slots) for slot in slots for i in range(at, slot.end)}
-        self.whole = all(i in covered or w in self._grammar.vocabulary for i, w in enumerate(said))
+                explained.update(range(at, slot.end))
+        self.whole = len(explained) == len(said)
+        self._read = False
 
-    def read(self, last: str = "") -> list[dict[str, set[Said]]]:
-        """Apply the rules in their order, up to the rule `last`."""
-        for name, tree in self._grammar.rules:
-            for at in range(1 if name in _ANSWERS else len(self._known)):
-                found = set(self._ways(tree, at)) if tree.keys() & self._known[at].keys() else set()
-                if found:
-                    self._known[at][name] = found
-            if name == last:
-                break
+    def read(self) -> list[dict[str, set[Said]]]:
+        for name, tree in () if self._read else self._grammar.rules:
+            for at in range(len(self._known[:1] if name in _ANSWERS else self._known)):
+                if not tree.keys().isdisjoint(self._known[at]):
+                    found = set(self._ways(tree, at))
+                    if found:
+                        self._known[at][name] = found
+        self._read = True
         return self._known
 
     def _ways(self, tree: Mapping[str, Any], at: int) -> Iterator[Said]:
@@ -151,6 +144,12 @@ class _Chart:
                     if (id(node[symbol]), after) not in reached:
                         reached.add((id(node[symbol]), after))
                         waiting.append((node[symbol], after))
+
+
+@lru_cache(maxsize=64)
+def _chart(said: tuple[str, ...], index: Catalogue) -> _Chart:
+    """Kept for the same turn, which asks several things about one text."""
+    return _Chart(said, index)
 
 
 def _together(before: Said, after: Said) -> Said:

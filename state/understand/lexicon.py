@@ -11,8 +11,9 @@ import msgspec
 
 from state.understand.words import typos
 
-
-Rule = tuple[str, Mapping[str, Any]]  # its name, and what may follow what: a tree whose key "" ends a way of saying it
+Rule = tuple[
+    str, Mapping[str, Any]
+]  # its name, and what may follow what: a tree whose key "" ends a way of saying it
 
 
 class Grammar(msgspec.Struct, frozen=True):
@@ -77,7 +78,22 @@ def _alternatives(tokens: list[str]) -> tuple[list[tuple[str, ...]], list[str]]:
     return found + run, tokens
 
 
-SLOTS = frozenset({"KEY", "HEARD", "ORDINAL", "BRAND", "NAME", "PLACE", "SIZE", "AMOUNT", "PRICE", "MOST", "MORE", "SIZABLE"})
+SLOTS = frozenset(
+    {
+        "KEY",
+        "HEARD",
+        "ORDINAL",
+        "BRAND",
+        "NAME",
+        "PLACE",
+        "SIZE",
+        "AMOUNT",
+        "PRICE",
+        "MOST",
+        "MORE",
+        "SIZABLE",
+    }
+)
 
 
 def grammar(name: str) -> Grammar:

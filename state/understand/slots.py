@@ -172,9 +172,10 @@ class Catalogue:
     def _named(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in range(min(self.longest, len(said) - at), 0, -1):
             phrase = said[at : at + length]
-            fits = frozenset(self.phrases.get(phrase, ()))
-            yield Slot(at + length, "BRAND", fits)
-            yield Slot(at + length, "NAME", fits)
+            if phrase in self.phrases:
+                fits = frozenset(self.phrases[phrase])
+                yield Slot(at + length, "BRAND", fits)
+                yield Slot(at + length, "NAME", fits)
         word = stem(said[at])
         if word in self.calls:
             if self._may_name(said[at]):

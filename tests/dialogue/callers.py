@@ -160,7 +160,7 @@ CALLERS: tuple[Caller, ...] = (
     ),
     Caller("asks again and again", _ok((_PICK, "sorry what was that"), (_PICK, "come again"), (_PICK, "the first")), {"x1": "o1"}, difficult=True),
     Caller("changes their mind at the readback", _ok((_PICK, "the first one"), (_BACK, "no"), (_PICK, "the second"), (_BACK, "yes")), {"x1": "o2"}, difficult=True),
-    Caller("slips of the tongue", _ok((_PICK, "the first no wait the second")), {"x1": "o2"}, difficult=True),
+    Caller("slips of the tongue", _ok((_PICK, "the first no wait the second"), (_PICK, "the second")), {"x1": "o2"}, difficult=True),
     Caller("names another one at the readback", _ok((_PICK, "the first one"), ("Baker", "oh no give me the corner shop one"), ("Corner Shop.*instead", "yes")), {"x1": "o2"}, difficult=True),
     Caller(
         "goes back to the line before",

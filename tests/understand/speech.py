@@ -33,7 +33,32 @@ MILK = (
     Offer(2, "Happy Cow Whole Milk", 145, "2 pints", "Happy Cow"),
     Offer(3, "Meadow Oat Drink", 190, "1 l", "Meadow"),
 )
-NAMED = {"BREAD": BREAD, "COFFEE": COFFEE, "MILK": MILK, "DOORSTEP": DOORSTEP}
+TEA = (
+    Offer(1, "Harbour Lane Breakfast Tea", 320, "80 bags", "Harbour Lane"),
+    Offer(2, "Copper Kettle Everyday Tea", 210, "80 bags", "Copper Kettle"),
+    Offer(3, "Golden Leaf Decaf Tea", 280, "40 bags", "Golden Leaf"),
+)
+CEREAL = (
+    Offer(1, "Sunfield Honey Hoops", 250, "375 g", "Sunfield"),
+    Offer(2, "Morning Mill Bran Bites", 190, "500 g", "Morning Mill"),
+    Offer(3, "Alder & Oak Muesli", 310, "1 kg", "Alder & Oak"),
+)
+BUTTER = (Offer(1, "Hillside Butter", 280, "250 g", "Hillside"),)
+FISH = (Offer(1, "Northfish Cod Fillets", 600, "4 pack", "Northfish"),)
+DOOR = (
+    Offer(1, "Redeliver on Monday", 0),
+    Offer(2, "Leave in the shed", 0),
+    Offer(3, "Leave with a neighbour", 0),
+)
+SHED = (
+    Offer(1, "Redeliver on Thursday", 0),
+    Offer(2, "Leave in the greenhouse", 0),
+    Offer(3, "Leave with a neighbour", 0),
+)
+NAMED = {
+    "BREAD": BREAD, "COFFEE": COFFEE, "MILK": MILK, "DOORSTEP": DOORSTEP, "TEA": TEA, "CEREAL": CEREAL,
+    "BUTTER": BUTTER, "FISH": FISH, "DOOR": DOOR, "SHED": SHED,
+}  # fmt: skip
 SHELVES = (BREAD, ROLLS, COFFEE, TRICKY, DOORSTEP, CHEESE)
 
 # A choice of offer {n}, with its brand {brand}: each commits where it names exactly one.
@@ -66,7 +91,7 @@ CHOOSING = (
 )
 ACCEPTING = (
     "yes", "yes please", "yeah", "yep do that", "ok then yes", "sure", "that's fine", "sounds good", "yes that's right",
-    "absolutely", "yeah that one's fine", "i'll take it", "yes go ahead please", "go for it yes", "correct", "👍",
+    "absolutely", "yeah that one's fine", "i'll take it", "yes go ahead please", "correct", "👍",
 )  # fmt: skip
 REFUNDING = (
     "refund", "refund please", "i want a refund", "just refund it", "no thanks just refund me", "i'd rather have the refund",

@@ -16,7 +16,7 @@ _EXTREMES: dict[str, tuple[str, bool]] = {
     **dict.fromkeys(("dearer", "more expensive", "pricier", "higher price"), ("price+", True)),
     **dict.fromkeys(("biggest", "largest", "bigest", "most rolls", "big one", "large one"), ("size+", False)),
     **dict.fromkeys(("bigger", "larger", "biger"), ("size+", True)),
-    **dict.fromkeys(("smallest", "littlest", "smalest", "small one", "little one"), ("size-", False)),
+    **dict.fromkeys(("smallest", "littlest", "smalest", "small one"), ("size-", False)),
     **dict.fromkeys(("smaller", "littler"), ("size-", True)),
 }  # fmt: skip
 
@@ -107,7 +107,7 @@ LEXICON = Lexicon(
     cardinals={w: n for n, w in enumerate(_TEENS.split())} | {w: 10 * n for n, w in enumerate(_TENS.split(), 2)},
     heard_as={"to": 2, "too": 2, "tu": 2, "won": 1, "wun": 1, "tree": 3, "free": 3, "for": 4},
     extremes=_EXTREMES,
-    sizable={"cheap": "price-", "inexpensive": "price-", "expensive": "price+", "pricey": "price+", "big": "size+", "large": "size+", "small": "size-", "little": "size-", "tiny": "size-"},
+    sizable={"cheap": "price-", "inexpensive": "price-", "expensive": "price+", "pricey": "price+", "big": "size+", "large": "size+", "small": "size-"},
     units=_UNITS,
     packs=frozenset({"pack", "pk"}),
     pounds=frozenset({"£", "$", "€", "pound", "pounds", "quid", "pnd", "euro", "euros", "dollar", "dollars"}),
@@ -116,7 +116,7 @@ LEXICON = Lexicon(
     whereabouts=frozenset(["in", "on", "at", "with", "from", "behind", "under", "beside", "by", "near", "outside", "inside"]),
     negations=frozenset(["no", "not", "nope", "nah", "dont", "doesnt", "didnt", "wont", "cant", "cannot", "isnt", "wasnt", "never", "none", "neither", "nothing", "nobody", "without", "cancel", "leave", "forget", "skip", "disagree", "refuse", "wrong", "negative", "false", "rather"]),
     function_words=frozenset(
-        ["morning", "afternoon", "evening", "night", "today", "tomorrow", "day", "up", "down", "off", "out", "over", "about", "again", "back", "here", "there", "who", "what", "a", "an", "and", "or", "the", "of", "in", "on", "at", "to", "for", "from", "with", "without", "by", "no", "not", "none", "non", "free", "yes", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "first", "second", "third", "last", "next", "other", "another", "any", "all", "both", "it", "is", "be", "my", "me", "i", "you", "your", "we", "us", "our", "this", "that", "these", "those", "more", "less", "than", "added", "extra", "only", "plus", "new", "old", "best", "nice", "usual", "normal", "good", "great", "perfect", "ok", "okay", "fine", "right", "real", "just", "so", "as", "if", "but", "refund", "money", "back", "later", "never", "stop", "please", "thanks", "cheaper", "cheapest", "bigger", "small", "large", "big", "little", "same", "choice", "option"]
+        ["honey", "dear", "darling", "sweetheart", "babe", "baby", "babes", "hun", "morning", "afternoon", "evening", "night", "today", "tomorrow", "day", "up", "down", "off", "out", "over", "about", "again", "back", "here", "there", "who", "what", "a", "an", "and", "or", "the", "of", "in", "on", "at", "to", "for", "from", "with", "without", "by", "no", "not", "none", "non", "free", "yes", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "first", "second", "third", "last", "next", "other", "another", "any", "all", "both", "it", "is", "be", "my", "me", "i", "you", "your", "we", "us", "our", "this", "that", "these", "those", "more", "less", "than", "added", "extra", "only", "plus", "new", "old", "best", "nice", "usual", "normal", "good", "great", "perfect", "ok", "okay", "fine", "right", "real", "just", "so", "as", "if", "but", "refund", "money", "back", "later", "never", "stop", "please", "thanks", "cheaper", "cheapest", "bigger", "small", "large", "big", "little", "same", "choice", "option"]
     ),
     opt_out_words=frozenset(["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"]),
     opt_out_patterns=tuple(map(re.compile, _PATTERNS)),
