@@ -41,6 +41,7 @@ class Catalogue:
         self.sizes = {o.n: printed_size(o.size, lexicon) for o in offers}
         self.prices = {o.n: o.price_minor for o in offers}
         self.where = {n: self.lexicon.whereabouts.intersection(name) for n, name in self.names.items()}
+        self.place_words = {word for name in self.names.values() for word in name}
         self.calls: dict[str, set[int]] = {}
         self.joined: dict[str, set[int]] = {}
         self.phrases: dict[tuple[str, ...], set[int]] = {}
@@ -167,7 +168,8 @@ class Catalogue:
         start += said[start : start + 1] in (_DETERMINERS if where else _DETERMINERS[:1])
         for slot in self._named(said, start) if start < len(said) else ():
             fits = frozenset(n for n in slot.fits if not where or where in (self.where[n] or {"on"}))
-            yield slot._replace(kind="PLACE", fits=fits)
+            if slot.kind == "NAME" and all(word in self.place_words for word in said[start : slot.end]):
+                yield slot._replace(kind="PLACE", fits=fits)
 
     def _named(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in range(min(self.longest, len(said) - at), 0, -1):
