@@ -79,11 +79,12 @@ def _alternatives(tokens: list[str]) -> tuple[list[tuple[str, ...]], list[str]]:
 
 
 SLOTS = frozenset(
-    {
+    (
         "KEY",
         "HEARD",
         "ORDINAL",
         "BRAND",
+        "PHRASE",
         "NAME",
         "PLACE",
         "SIZE",
@@ -92,7 +93,7 @@ SLOTS = frozenset(
         "MOST",
         "MORE",
         "SIZABLE",
-    }
+    )
 )
 
 

@@ -43,17 +43,16 @@ class Catalogue:
         self.where = {n: self.lexicon.whereabouts.intersection(name) for n, name in self.names.items()}
         self.place_words = {word for name in self.names.values() for word in name}
         self.calls: dict[str, set[int]] = {}
-        self.joined: dict[str, set[int]] = {}
+        self.joined: list[tuple[str, int]] = []
+        self.wholes: set[tuple[str, ...]] = set()
         self.phrases: dict[tuple[str, ...], set[int]] = {}
         for offer in offers:
             self._index(offer.n)
-        self.brand_words = {
-            stem(w) for brand in self.brands.values() for w in brand if self._may_name(w)
-        } & self.calls.keys()
         self.mistyped: dict[str, set[int]] = {}
         for word, fits in self.calls.items():
             for typo in typos(word) if len(word) >= 5 else ():
                 self.mistyped.setdefault(typo, set()).update(fits)
+        self.called = self.calls.keys() | {w for phrase in self.phrases for w in phrase}
         self.longest = max(map(len, self.phrases), default=1)
 
     def _may_name(self, word: str) -> bool:
@@ -65,20 +64,20 @@ class Catalogue:
         brand, name = self.brands[n], self.names[n]
         for text in (brand, name):
             runs = tuple(self._negated(text))
-            for at, word in enumerate(text):
-                if self._may_name(word) and not any(at in run for run in runs):
-                    self.calls.setdefault(stem(word), set()).add(n)
             for start in range(len(text)):
                 for end in range(start + 1, len(text) + 1):
                     part = text[start:end]
-                    if len(part) == 1 and part != brand:
-                        continue
                     cut = any(0 < len(set(run) & set(range(start, end))) < len(run) for run in runs)
-                    if not cut and any(map(self._may_name, part)):
-                        self.phrases.setdefault(part, set()).add(n)
-        if brand in self.phrases and len("".join(brand)) >= 5:
-            # Recognisers part names or run them together: "cloud soft", "bakersrow".
-            self.joined.setdefault("".join(brand), set()).add(n)
+                    if cut or not any(map(self._may_name, part)):
+                        continue
+                    if len(part) > 1 or part == brand:
+                        self.phrases.setdefault(tuple(map(stem, part)), set()).add(n)
+                    elif part[0] not in brand:
+                        # A word of a longer brand names nothing: "the corner" is no Corner Shop.
+                        self.calls.setdefault(stem(part[0]), set()).add(n)
+            self.wholes.add(tuple(map(stem, text)))
+        if any(map(self._may_name, brand)):
+            self.joined.append(("".join(brand), n))
 
     def _negated(self, text: tuple[str, ...]) -> Iterator[range]:
         """The stretches that count only whole: "sugar" must not name "No Added Sugar"."""
@@ -95,7 +94,7 @@ class Catalogue:
         """
         known, thinking = self.lexicon.spelling, self.lexicon.hesitations
         heard = [w for w in said[:-1] if w not in thinking] + list(said[-1:])
-        return tuple(w if stem(w) in self.calls else known.get(w, w) for w in heard)
+        return tuple(w if stem(w) in self.called else known.get(w, w) for w in heard)
 
     def slots(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         """Every slot that starts at a word and leaves an offer."""
@@ -173,37 +172,36 @@ class Catalogue:
 
     def _named(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in range(min(self.longest, len(said) - at), 0, -1):
-            phrase = said[at : at + length]
+            phrase = tuple(map(stem, said[at : at + length]))
             if phrase in self.phrases:
                 fits = frozenset(self.phrases[phrase])
-                yield Slot(at + length, "BRAND", fits)
+                yield Slot(at + length, "BRAND" if phrase in self.wholes else "PHRASE", fits)
                 yield Slot(at + length, "NAME", fits)
         word = stem(said[at])
         if word in self.calls:
-            if self._may_name(said[at]):
-                yield Slot(at + 1, "NAME", frozenset(self.calls[word]))
-            return
-        if said[at] in self.lexicon.grammar.vocabulary or not said[at].isalpha():
-            return
-        for length in (1, 2, 3):
-            run = "".join(said[at : at + length])
-            if run in self.joined and len(said) >= at + length:
-                yield Slot(at + length, "BRAND", frozenset(self.joined[run]), exact=False)
-        if word in self.mistyped:
-            yield Slot(at + 1, "NAME", frozenset(self.mistyped[word]), exact=False)
-        elif len(word) >= 5:
-            yield from self._misheard(word, at)
+            yield Slot(at + 1, "NAME", frozenset(self.calls[word]))
+        elif self._may_name(said[at]):
+            if word in self.mistyped:
+                yield Slot(at + 1, "NAME", frozenset(self.mistyped[word]), exact=False)
+            yield from self._misheard(said, at)
 
-    def _misheard(self, word: str, at: int) -> Iterator[Slot]:
-        """A brand that was nearly said. Descriptive words are never guessed: almond is no salmon."""
-        near = [
-            brand
-            for brand in self.brand_words
-            if len(brand) >= 5
-            and OSA.distance(word, brand, score_cutoff=2) <= (2 if min(len(brand), len(word)) >= 8 else 1)
-        ]
-        if len(near) == 1:
-            yield Slot(at + 1, "NAME", frozenset(self.calls[near[0]]), exact=False)
+    def _misheard(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
+        """A brand that was nearly said, or in more words or fewer: "claud soft", "bakersrow".
+
+        Descriptive words are never guessed: almond is no salmon.
+        """
+        for end in range(at + 1, min(at + 3, len(said)) + 1):
+            if not self._may_name(said[end - 1]):
+                return
+            run = "".join(said[at:end])
+            near = [n for brand, n in self.joined if _sounds_like(run, brand)]
+            if len(near) == 1:
+                yield Slot(end, "BRAND", frozenset(near), exact=False)
+
+
+def _sounds_like(run: str, brand: str) -> bool:
+    shorter = min(len(run), len(brand))
+    return shorter >= 5 and OSA.distance(run, brand, score_cutoff=2) <= (2 if shorter >= 8 else 1)
 
 
 @lru_cache(maxsize=1024)

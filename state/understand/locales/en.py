@@ -100,7 +100,7 @@ LEXICON = Lexicon(
     locale="en",
     grammar=grammar("grammar_en.txt"),
     contracted=re.compile(r"(?<=\w)['’]s (?=(?:fine|good|ok|okay|great|perfect|lovely|alright|all right)\b)", re.IGNORECASE),  # noqa: RUF001 - as phones type it
-    hesitations=frozenset(["um", "umm", "uh", "uhh", "uhm", "erm", "errm", "er", "ah", "hm", "hmm"]),
+    hesitations=frozenset(["um", "umm", "uh", "uhh", "uhm", "erm", "errm", "er"]),
     polite=frozenset(["please", "pls", "plz", "plse", "pleas", "thanks", "thx", "tx", "ty", "ta", "cheers", "thankyou", "thanx", "tnx", "love", "mate", "pal", "duck", "luv", "x", "xx", "🙂", "😊", "🙏"]),
     spelling=spelling(["please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect", "first", "second", "third", "cheapest", "cheaper", "biggest", "smallest"]),
     ordinals=_ORDINALS,
