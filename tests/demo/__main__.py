@@ -261,6 +261,7 @@ def main() -> int:
             f"{took_s:.0f} s in all; all processes together used {cpu_s:.1f} s of CPU ({cpu_s / cases:.2f} s a case)"
             f" and held at most {costs.most_mb:.0f} MB"
         )
+        out.print(_kept(stack, len(hour.expected)))
         if given.keep:
             _stay(stack, out)
     except KeyboardInterrupt:
@@ -291,6 +292,19 @@ def _verdict(stack: Stack, out: Console, kills: int) -> int:
     style = "bold green" if verdict.returncode == 0 else "bold red"
     out.print("verified" if verdict.returncode == 0 else "NOT verified: see above", style=style)
     return verdict.returncode
+
+
+def _kept(stack: Stack, cases: int) -> str:
+    """For the capacity table of docs/operations.md: tables with their indexes, objects with all their versions."""
+    with psycopg.connect(stack.environment["SAVELINE_PG_DSN"]) as connection:
+        row = connection.execute(
+            "SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_stat_user_tables"
+        ).fetchone()
+    assert row is not None
+    pages = stack.client_of_s3().get_paginator("list_object_versions")
+    bucket = stack.environment["SAVELINE_EVIDENCE_BUCKET"]
+    evidence = sum(one["Size"] for page in pages.paginate(Bucket=bucket) for one in page.get("Versions", []))
+    return f"a case keeps {row[0] / cases / 1e3:.1f} KB in Postgres and {evidence / cases / 1e3:.1f} KB of evidence"
 
 
 def _stay(stack: Stack, out: Console) -> None:

@@ -164,6 +164,10 @@ def test_every_pod_is_closed_but_for_what_it_needs() -> None:
         "shop-edge": [{"http/TCP anywhere"}, dns | kafka | postgres | providers],
         "shop-migrate": [set(), dns | postgres],
     }
+    # Whatever else is ever added to the release begins closed.
+    more = {"app.kubernetes.io/name": "saveline", "app.kubernetes.io/instance": "shop"}
+    policies = [one["spec"] for one in rendered(SETS["minimal"]) if one["kind"] == "NetworkPolicy"]
+    assert [one.get("egress") for one in policies if selects(one["podSelector"], more)] == [None]
 
 
 def test_the_network_is_narrowed_to_peers() -> None:

@@ -282,11 +282,11 @@ class Stack:
 
     def _bucket(self) -> None:
         """A versioned bucket under object lock, unless it is there; retention is each object's own."""
-        client, name = self._client_of_s3(), self.environment["SAVELINE_EVIDENCE_BUCKET"]
+        client, name = self.client_of_s3(), self.environment["SAVELINE_EVIDENCE_BUCKET"]
         if name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
             client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
 
-    def _client_of_s3(self) -> Any:
+    def client_of_s3(self) -> Any:
         if self.s3 is not None:
             return self.s3.client()
         endpoint = self.environment["SAVELINE_S3_ENDPOINT"]
