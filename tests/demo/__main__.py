@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from tests.demo.costs import Costs
 from tests.demo.killing import Killer, moments
 from tests.demo.people import People
 from tests.demo.policies import PACE, hurried
+from tests.demo.rolling import Rolling
 from tests.world.part import PartError
 from tests.world.stack import Stack, quiescent
 
@@ -75,8 +76,16 @@ _FAULTS: dict[str, list[dict[str, Any]]] = {
 class Hour:
     """One run of the demo over a stack that is up."""
 
-    def __init__(self, stack: Stack, orders: list[grocer.Order], seed: int) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        orders: list[grocer.Order],
+        seed: int,
+        turn: Callable[[float], Awaitable[object]] = lambda _share: asyncio.sleep(0),
+    ) -> None:
+        """`turn(share)` is awaited before so much of the orders is raised."""
         self._stack, self._orders = stack, orders
+        self._turn, self._all_raised = turn, False
         self._clock, self._codec = SystemClock(), Codec(LockedRegistry())
         broker = stack.environment["SAVELINE_BROKER"]
         self._producer = Producer(
@@ -122,14 +131,16 @@ class Hour:
         started = time.monotonic()
         for value in _GARBAGE:
             self._producer.produce(Topic.EXCEPTIONS, value, key=b"garbage")
-        for order in self._orders:
+        for number, order in enumerate(self._orders, 1):
             await asyncio.sleep(max(0.0, started + order.at_s - time.monotonic()))
+            await self._turn(number / len(self._orders))
             for raised in grocer.troubles(order, self._zone, self._clock.now(), _NOTICE_S):
                 self._send(Topic.EXCEPTIONS, order.order_id, raised)
             if order.found_again:
                 asyncio.get_running_loop().call_later(6.0, self._found, order)
             self._producer.poll(0)
         await asyncio.to_thread(self._producer.flush, 30)
+        self._all_raised = True
 
     def _found(self, order: grocer.Order) -> None:
         self._send(Topic.EXCEPTIONS, order.order_id, grocer.found(order, self._clock.now()))
@@ -158,10 +169,12 @@ class Hour:
                 told = (connection.execute(_BACK).fetchone() or (0,))[0]
 
     async def watched(self, show: Callable[[screen.View, float], None]) -> screen.View:
-        """Until every case is closed, or the time is over; the last look."""
-        started = time.monotonic()
+        """Until every case is closed, or the time since the last was raised is over; the last look."""
+        started = raised = time.monotonic()
         view = screen.View()
-        while time.monotonic() - started < _SETTLED_WITHIN_S:
+        while time.monotonic() - raised < _SETTLED_WITHIN_S:
+            if not self._all_raised:
+                raised = time.monotonic()
             with contextlib.suppress(psycopg.OperationalError):
                 view = await asyncio.to_thread(screen.look, self.dsn)
             show(view, time.monotonic() - started)
@@ -171,7 +184,7 @@ class Hour:
         return view
 
     def _quiet(self) -> bool:
-        return all(quiescent(self._stack.url_of(name)) for name in ("worker", "connectors"))
+        return all(quiescent(self._stack.url_of(name)) for name in self._stack.names if name != "edge")
 
 
 async def run(hour: Hour, out: Console, said: list[str], within_s: float) -> screen.View:
@@ -228,6 +241,7 @@ def main() -> int:
             pace=PACE,
             told=told,
             settings=SETTINGS,
+            workers=2 if given.roll else 1,
         )
         killers = [
             Killer(stack, name, moment, (given.seconds + _NOTICE_S) * _WHOLE_IN_HOURS, told)
@@ -242,9 +256,12 @@ def main() -> int:
     try:
         out.print(f"Everything is up after {time.monotonic() - begun:.0f} s. {_SHORTENED}")
         started = True
-        hour = Hour(stack, orders, given.seed)
+        rolling = [Rolling(stack, told)] if given.roll else []
+        hour = Hour(stack, orders, given.seed, *(one.turn for one in rolling))
         view = asyncio.run(run(hour, out, said, given.seconds))
         out.print(screen.line(view, time.monotonic() - begun), soft_wrap=True)
+        for one in rolling:
+            one.join()
         hour.drive()
         for killer in killers:
             killer.now_or_never()
@@ -339,11 +356,18 @@ def _arguments() -> argparse.Namespace:
         default=[],
         help="that moment, from 0.0 (while the processes start) to 1.0 (while it is verified), one a --kill",
     )
+    parser.add_argument(
+        "--roll",
+        action="store_true",
+        help="upgrade two workers and all else to a version of tomorrow, and go back, meanwhile",
+    )
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
     parser.add_argument("--folder", type=Path, help="where everything lies (a new temporary folder)")
     given = parser.parse_args()
     if given.seed is None:
         given.seed = random.randrange(10_000) if given.kill else 2026
+    if given.roll and given.kill:
+        parser.error("--roll or --kill: one fault is watched at a time")
     if len(given.kill_at) > len(given.kill):
         parser.error("--kill-at says when, --kill says what: there are more moments than victims")
     return given

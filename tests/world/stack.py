@@ -46,6 +46,8 @@ from tests.world.simulators.process import Simulator
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
 
 ROOT = Path(__file__).parents[2]
+NOW = "streams.cli"
+"""The version that is here."""
 PROCESSES = ("worker", "connectors", "edge")
 OUR_NUMBER = "+441632960000"
 _BUCKET = "saveline-evidence"
@@ -53,6 +55,8 @@ _BUCKET = "saveline-evidence"
 _MARK = ".stack"
 _READY_S = 240.0
 _STOP_S = 3.0
+# As long as a platform waits by default.
+_ROLL_S = 30.0
 _LOOK_S = 0.25
 # Given to the processes as they are; everything else is a path, a name or an address.
 _SECRET = (
@@ -73,7 +77,7 @@ class Stack:
 
     `policies` fills a folder that is used instead of the shipped one. `settings` are more `SAVELINE_...` variables
     without the prefix; `pace` shortens what the simulators' people and carriers take. A process of ours that dies
-    is started again, as any platform would.
+    is started again, as any platform would. More workers than one are called `worker-1` and so on, by their ordinals.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Stack:
         *,
         policies: Callable[[Path], None] | None = None,
         partitions: int = 4,
+        workers: int = 1,
         pace: float = 1.0,
         edge_port: int = 0,
         settings: Mapping[str, str] | None = None,
@@ -101,7 +106,9 @@ class Stack:
             self._policies = self.folder / "policies"
             self._policies.mkdir()
             policies(self._policies)
-        self.ports = {name: free_port() for name in PROCESSES}
+        more = tuple([f"worker-{ordinal}" for ordinal in range(1, workers)])
+        self.names = (*PROCESSES, *more)
+        self.ports = {name: free_port() for name in self.names}
         if edge_port:
             self.ports["edge"] = edge_port
         self.public_url = self._given.get("PUBLIC_URL", self.url_of("edge"))
@@ -193,15 +200,9 @@ class Stack:
             arguments = ("--bootstrap", self.kafka.bootstrap)
             self.simulators["fulfilment"] = Simulator("fulfilment", self.folder, *arguments, listens=False)
         self._told("starting worker, connectors and edge")
-        for name in PROCESSES:
-            self.processes[name] = Part(
-                name,
-                [sys.executable, "-m", "streams.cli", name],
-                self.folder / "logs" / f"{name}.log",
-                env=self.environment | {"SAVELINE_HTTP_PORT": str(self.ports[name]), "SAVELINE_ORDINAL": "0"},
-                cwd=self.folder,
-            )
-        launches: list[Callable[[], Any]] = [partial(self._launch, name) for name in PROCESSES]
+        for name in self.names:
+            self.processes[name] = self._part(name, NOW)
+        launches: list[Callable[[], Any]] = [partial(self._launch, name) for name in self.names]
         if "fulfilment" in self.simulators:
             launches.append(self.simulators["fulfilment"].start)
         self.launching.set()
@@ -220,6 +221,30 @@ class Stack:
                 self._started_again(name)
             else:
                 return
+
+    def _part(self, name: str, module: str) -> Part:
+        kind, _, ordinal = name.partition("-")
+        own = {"HTTP_PORT": str(self.ports[name]), "ORDINAL": ordinal or "0", "DATA_FOLDER": self._disk(name)}
+        return Part(
+            name,
+            [sys.executable, "-m", module, kind],
+            self.folder / "logs" / f"{name}.log",
+            env=self.environment | {f"SAVELINE_{key}": value for key, value in own.items()},
+            cwd=self.folder,
+        )
+
+    def _disk(self, name: str) -> str:
+        """Each worker has its own."""
+        return str(self.folder / name.replace("worker", "state"))
+
+    def roll(self, name: str, module: str) -> None:
+        """Tell a process of ours to end, as a platform does, and start it again as another version of `saveline`."""
+        with self._restarting:
+            self._told(
+                f"{name}: ended with {self.processes[name].stop(timeout_s=_ROLL_S)}; starts as {module}"
+            )
+            self.processes[name] = self._part(name, module)
+            self.start_process(name)
 
     def start_process(self, name: str) -> None:
         """Start one of ours and wait until it says that it is ready."""
@@ -244,12 +269,12 @@ class Stack:
 
     def _keep(self) -> None:
         while not self._closing.wait(_LOOK_S):
-            for name, part in self.processes.items():
-                if part.alive or self._closing.is_set():
-                    continue
-                self._started_again(name)
-                # It may end at once again, as long as what it needs is away: then the next look tries once more.
+            for name in self.names:
                 with self._restarting, contextlib.suppress(PartError):
+                    if self.processes[name].alive or self._closing.is_set():
+                        continue
+                    self._started_again(name)
+                    # It may end at once again, as long as what it needs is away: then the next look tries once more.
                     self.start_process(name)
 
     def _started_again(self, name: str) -> None:
@@ -304,7 +329,7 @@ class Stack:
         ours = {
             "PARTITIONS": str(self._partitions),
             "REPLICATION": "1",
-            "DATA_FOLDER": str(self.folder / "state"),
+            "DATA_FOLDER": self._disk("worker"),
             "PUBLIC_URL": self.public_url,
             "RETAILER": "Greengrocer",
             "LINK_SECRETS": self._secret("LINK_SECRETS", secrets.token_urlsafe(24)),
@@ -320,8 +345,8 @@ class Stack:
             # The workers' own disk as well: nothing of theirs may tell who a customer is.
             "LOGS": ",".join(
                 [
-                    *(str(self.folder / "logs" / f"{name}.log") for name in PROCESSES),
-                    str(self.folder / "state"),
+                    *(str(self.folder / "logs" / f"{name}.log") for name in self.names),
+                    *(self._disk(name) for name in self.names if name.startswith("worker")),
                 ]
             ),
             "SMS_SENDER": OUR_NUMBER,
