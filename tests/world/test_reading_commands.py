@@ -4,17 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from confluent_kafka import Producer
+from msgspec import structs
 
 from connectors.clock import SystemClock
 from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.registry import LockedRegistry
+from schemas.words import Kind
 from tests.demo import grocer
 from tests.demo.policies import hurried
 from tests.streams.rig import until
@@ -58,6 +61,31 @@ class System:
         until(lambda: self.counts(closed) == self.cases, "the ends", 240)
         names = ("worker", "connectors")
         until(lambda: all(quiescent(self.stack.url_of(name)) for name in names), "quiet", 120)
+
+    def another(self, order_id: str) -> str:
+        """Somebody else's order, whose customer has the app, gets into the same trouble; returns its id."""
+        like = next(order for order in self.orders if order.kind is Kind.ITEM_UNAVAILABLE)
+        phone = f"+4479{zlib.crc32(order_id.encode()) % 10**8:08d}"
+        person = grocer.Person(
+            ref=f"customer-{order_id}",
+            habit="ignores",
+            phone=phone,
+            email=f"{order_id}@mail.test",
+            token=f"device-{order_id}",
+        )
+        order, now = structs.replace(like, order_id=order_id, person=person), SystemClock().now()
+        zone, known = f"Etc/GMT{now.hour - 12:+d}", self.counts("customers")
+        self.stack.simulators["oms"].put(f"orders/{order_id}", grocer.in_the_oms(order))
+        self.sends(Topic.CONTACTS, person.ref, grocer.contact(person, zone, now))
+        until(lambda: self.counts("customers") == known + 1, "the customer", 120)
+        # Time enough for every channel, however busy this machine is.
+        for raised in grocer.troubles(order, zone, SystemClock().now(), 900.0):
+            self.sends(Topic.EXCEPTIONS, order_id, raised)
+        return order_id
+
+    def asked_by(self, order_id: str) -> set[str]:
+        asked = f"SELECT channel FROM claims WHERE order_id = '{order_id}' AND purpose IN ('ask', 'call')"
+        return {row[0] for row in self.asks(asked)}
 
     def sends(self, topic: Topic, key: str, record: object) -> None:
         self.producer.produce(topic, CODEC.encode(record), key=key)
@@ -201,3 +229,22 @@ def test_the_doctor_finds_everything_well_and_says_what_is_not(system: System) -
     assert "refuses the token" in wrong["OMS"]
     assert "refuses the account" in wrong["Twilio"]
     assert all("\n" not in words for words in wrong.values())
+
+
+def test_a_thrown_switch_silences_a_channel_while_cases_go_on_by_others_until_it_is_lifted(
+    system: System,
+) -> None:
+    why = ("--why", "it repeats itself", "--by", "ann")
+    assert system.command("kill-switch", "throw", "channel", "push", *why)[0] == 0
+    assert "kill switches: thrown: channel push" in system.command("doctor")[1]
+    silenced = system.another("K1")
+    until(lambda: system.asked_by(silenced), "a question by another channel", 240)
+    assert "push" not in system.asked_by(silenced)
+    told = system.command("trace", silenced)[1]
+    assert "silenced now by `saveline kill-switch`: channel push" in told
+    assert system.command("kill-switch", "lift", "channel", "push", "--why", "mended")[0] == 0
+    heard = system.another("K2")
+    until(lambda: "push" in system.asked_by(heard), "a question by push", 240)
+    # What was not asked meanwhile is not made up for.
+    assert "push" not in system.asked_by(silenced)
+    assert "kill switches: none is thrown" in system.command("doctor")[1]
