@@ -33,7 +33,6 @@ from schemas.events import (
 )
 from schemas.validity import Incoming, faults, premature, stale
 
-SOURCES = (Topic.EXCEPTIONS, Topic.OUTCOMES, Topic.RECEIPTS, Topic.CONTACTS, Topic.CONSENTS, Topic.BLOCKS)
 # A customer's changes concern the orders that can still be open.
 _ORDERS_LIVE = timedelta(days=21)
 

@@ -32,6 +32,12 @@ class Topic(StrEnum):
     CHANGES = "case.changes.v1"
 
 
+UPSTREAM = (
+    *(Topic.EXCEPTIONS, Topic.OUTCOMES, Topic.RECEIPTS),
+    *(Topic.CONTACTS, Topic.CONSENTS, Topic.BLOCKS),
+)
+"""What others write and the intake takes in."""
+
 CHANNEL_TOPICS: dict[Channel, Topic] = {
     Channel.PUSH: Topic.PUSH,
     Channel.SMS: Topic.SMS,

@@ -29,6 +29,7 @@ app.command(
     name="topics",
     help="Show what differs from the topics wanted, and put it right.",
 )
+app.command("streams.acls_cli:acls", name="acls", help="What each command has to be granted in Kafka.")
 app.command(
     "streams.quarantine_cli:app",
     name="quarantine",

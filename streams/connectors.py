@@ -22,7 +22,7 @@ from connectors.clock import SystemClock
 from connectors.dispatch import nowhere
 from connectors.edge.tokens import Links
 from connectors.evidence.store import Store
-from connectors.intake import SOURCES, Intake
+from connectors.intake import Intake
 from connectors.metrics import IN_CONNECTORS
 from connectors.oms.reference import ReferenceOms
 from connectors.outbox import Connection
@@ -31,7 +31,7 @@ from connectors.register.counts import RegisterCounts
 from connectors.service import Archive, Service, Setup
 from connectors.unsettled import Patience
 from connectors.vault import Vault
-from schemas.catalogue import CHANNEL_TOPICS, Topic
+from schemas.catalogue import CHANNEL_TOPICS
 from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
@@ -44,6 +44,7 @@ from streams.group_app import EXIT_STOPPED, Handler, build
 from streams.intake import Admission, producer
 from streams.metrics import exposed
 from streams.outbound import Outbound
+from streams.rights import PARTS, READS, connectors_group
 from streams.sender import Sender
 from streams.surface import Surface
 
@@ -58,8 +59,6 @@ POINTS = (
 
 _WRITE_BACKS_AT_ONCE, _EVIDENCE_AT_ONCE = 4, 2
 _CHANNELS = {str(channel): channel for channel in CHANNEL_TOPICS}
-# What a process may do alone, by the names of `--only`.
-PARTS = frozenset({"intake", *_CHANNELS, "write-back", "evidence", "register"})
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     outbox_sender, quarantine_sender = Sender(producer(settings.client)), Sender(producer(settings.client))
     service = Service(
         Setup(
-            run=f"{_group(settings.app, parts)}-{settings.ordinal}/{uuid.uuid4().hex}",
+            run=f"{connectors_group(settings.app, parts)}-{settings.ordinal}/{uuid.uuid4().hex}",
             retailer=settings.retailer,
             providers=settings.providers,
             # A second's worth at once: whoever looks seldom does not dial less than may be dialled.
@@ -120,7 +119,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     quarantine = quarantine_sender.quarantine(settings.quarantine)
     outbound = Outbound(codec, pool, service.claims, quarantine, version("saveline"))
     handlers = _handlers(admission, outbound, service, parts)
-    app = build(_group(settings.app, parts), settings.broker, handlers)
+    app = build(connectors_group(settings.app, parts), settings, handlers)
     ended = threading.Event()
     thread = threading.Thread(target=_guarded, args=(service.run, ended), name="service")
     pulse = Pulse(pool, thread, partial(nothing_follows, settings.client, app.engine.positions))
@@ -146,22 +145,17 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     sys.exit(0)
 
 
-def _group(app: str, parts: frozenset[str]) -> str:
-    """A group's members all read the same topics, so each set of parts is a group of its own."""
-    return f"{app}-connectors" if parts == PARTS else f"{app}-connectors-{'-'.join(sorted(parts))}"
-
-
 def _handlers(
     admission: Admission, outbound: Outbound, service: Service, parts: frozenset[str]
 ) -> dict[str, Handler]:
-    by_part: dict[str, dict[str, Handler]] = {
-        "intake": {topic.value: admission.take for topic in SOURCES},
-        **{name: {CHANNEL_TOPICS[channel].value: outbound.file} for name, channel in _CHANNELS.items()},
-        "write-back": {Topic.UPDATES.value: outbound.filing(service.write_backs.file)},
-        "evidence": {Topic.EVIDENCE_REQUESTS.value: outbound.filing(service.evidence.file)},
-        "register": {Topic.CHANGES.value: outbound.show},
+    by_part: dict[str, Handler] = {
+        "intake": admission.take,
+        **dict.fromkeys(_CHANNELS, outbound.file),
+        "write-back": outbound.filing(service.write_backs.file),
+        "evidence": outbound.filing(service.evidence.file),
+        "register": outbound.show,
     }
-    return {topic: handle for part in parts for topic, handle in by_part[part].items()}
+    return {topic.value: by_part[part] for part in parts for topic in READS[part]}
 
 
 def _guarded(work: Callable[[threading.Event], None], ended: threading.Event) -> None:

@@ -12,6 +12,7 @@ import psycopg
 import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from confluent_kafka import KafkaException
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -21,9 +22,12 @@ from connectors.channels.push import Push
 from connectors.clock import Clock
 from connectors.register import migrate
 from state import shelf
-from streams.environment import Variable
+from streams import access
+from streams.access import RefusedError, UnreachableError
+from streams.environment import Faulty, Variable, checked, names
+from streams.login import KafkaSettings
 from streams.topics import wanted_topics
-from streams.topics_broker import UnreachableError, differences
+from streams.topics_broker import differences
 
 _TIMEOUT_S = 5.0
 _TWILIO = "https://api.twilio.com"
@@ -118,23 +122,45 @@ class Doctor:
             raise Wrong(str(error), f"run `saveline policy check --folder {folder}`") from error
 
     def _kafka(self) -> str:
-        for address in self._given["BROKER"].split(","):
+        kafka = self._login()
+        for address in kafka.broker.split(","):
             host, _, port = address.strip().rpartition(":")
             try:
                 socket.create_connection((host, int(port)), _TIMEOUT_S).close()
             except (OSError, ValueError):
                 continue
-            return f"answers at {address}"
-        raise Wrong(f"nobody answers at {self._given['BROKER']}", "start Kafka, or set SAVELINE_BROKER")
+            try:
+                access.connected(kafka.client)
+            except RefusedError as error:
+                raise Wrong(error.words, error.do) from error
+            except UnreachableError as error:
+                raise Wrong(
+                    str(error), "set SAVELINE_BROKER_SECURITY as the listener there wants it"
+                ) from error
+            as_whom = f", and takes the login of {kafka.broker_user}" if kafka.has_login else ""
+            return f"answers at {address}{as_whom}"
+        raise Wrong(f"nobody answers at {kafka.broker}", "start Kafka, or set SAVELINE_BROKER")
+
+    def _login(self) -> KafkaSettings:
+        given = {name: self._given[name.upper()] for name in names(KafkaSettings)}
+        try:
+            return checked(KafkaSettings, {name: value for name, value in given.items() if value})
+        except Faulty as error:
+            raise Wrong(
+                str(error).replace("\n", "; "), "set them; `saveline config show` lists all"
+            ) from error
 
     def _topics(self) -> str:
         app = self._given["APP"]
         partitions, replication = self._number("PARTITIONS"), self._number("REPLICATION")
         wanted = wanted_topics(app=app, partitions=partitions, replication=replication)
         try:
-            found = differences({"bootstrap.servers": self._given["BROKER"]}, wanted)
-        except UnreachableError as error:
+            found = differences(self._login().client, wanted)
+        except (UnreachableError, RefusedError) as error:
             raise Wrong(f"not looked at: {error}", "see Kafka") from error
+        except KafkaException as error:
+            do = "grant Describe and DescribeConfigs on the topics: `saveline acls`"
+            raise Wrong(f"may not be looked at: {error.args[0].str()}", do) from error
         if found:
             do = f"run `saveline topics apply {self._given['BROKER']} --partitions {partitions}`"
             do += f" --replication {replication}"

@@ -3,7 +3,7 @@
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Literal
@@ -48,7 +48,8 @@ from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
-from streams import logs
+from streams import access, logs, rights
+from streams.access import RefusedError, UnreachableError
 from streams.connector_settings import key_of_32_bytes, several_secrets
 from streams.edge_probes import Probed, UnderTest
 from streams.environment import Faulty, FromEnvironment, read
@@ -101,12 +102,12 @@ def edge() -> int:
     """Answer customers, the retailer's app and Twilio until a signal ends it; settings from `SAVELINE_...`."""
     try:
         settings = read(EdgeSettings)
-    except Faulty as error:
+        lacking = _lacking(settings)
+    except (Faulty, RefusedError) as error:
         print(error, file=sys.stderr)
         return 2
-    if lacking := _lacking(settings.pg_dsn.get_secret_value()):
-        words = f"postgres: lacks the revisions {', '.join(lacking)}. To do: run `saveline migrate`"
-        print(words, file=sys.stderr)
+    if lacking:
+        print("\n".join(lacking), file=sys.stderr)
         return 2
     import uvicorn
 
@@ -123,12 +124,19 @@ def edge() -> int:
     return 0
 
 
-def _lacking(dsn: str) -> list[str]:
-    try:
-        return migrate.lacking(dsn)
-    except psycopg.OperationalError:
-        # Away is not lacking: `/readyz` says so until it is back.
-        return []
+def _lacking(settings: EdgeSettings) -> list[str]:
+    """What no waiting will mend, one line each; raises `RefusedError`."""
+    found: list[str] = []
+    # Away is not lacking: requests are told so until it is back.
+    with suppress(psycopg.OperationalError):
+        if revisions := migrate.lacking(settings.pg_dsn.get_secret_value()):
+            found.append(
+                f"postgres: lacks the revisions {', '.join(revisions)}. To do: run `saveline migrate`"
+            )
+    with suppress(UnreachableError):
+        missing = access.require(settings.client, rights.of_edge(), patient=False)
+        found += [access.missing(topic) for topic in missing]
+    return found
 
 
 def application(settings: EdgeSettings) -> Starlette:

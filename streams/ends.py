@@ -14,11 +14,11 @@ class Ends:
     It has its connection to itself: behind a fetch that waits for records a question would wait as well.
     """
 
-    def __init__(self, client: Mapping[str, str], topic: str) -> None:
+    def __init__(self, client: Mapping[str, str], app: str, topic: str) -> None:
         self._topic = topic
         self._properties = {
             **client,
-            "group.id": f"{topic}-ends",
+            "group.id": f"{app}-ends",
             "enable.auto.commit": False,
             # What is appended but not yet committed may still be an answer in time: it belongs before the end.
             "isolation.level": "read_uncommitted",

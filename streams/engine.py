@@ -50,7 +50,7 @@ class LedgerEngine:
         def make(partition: int, owned: int, tally: Tally) -> Ledger[Any, Any, Any]:
             return Ledger(core, settings.ledger(partition, owned), clock, cache, failpoints, tally)
 
-        self.lanes = Lanes(make, Ends(settings.client, settings.source), clock, self.stop)
+        self.lanes = Lanes(make, Ends(settings.client, settings.app, settings.source), clock, self.stop)
 
     async def take(self, partitions: Iterable[int]) -> None:
         """Own these partitions, and no others, from now on."""

@@ -13,12 +13,12 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 import msgspec
 
 from state.shipped import SHIPPED
+from streams.login import PREFIX, SECRET, KafkaSettings
 
-PREFIX = "SAVELINE_"
 MASK = "********"
 _ALSO = {"schema_registry_url": "SCHEMA_REGISTRY_URL"}
 """A setting that others know by a name of their own, which comes first."""
-S = TypeVar("S")
+S = TypeVar("S", bound=KafkaSettings)
 
 
 class Faulty(Exception):
@@ -26,7 +26,7 @@ class Faulty(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FromEnvironment:
+class FromEnvironment(KafkaSettings):
     """Read once and frozen; each field's name in capitals, behind `SAVELINE_`.
 
     The classes are plain data. Only `read` loads what checks it, which is slow to load.
@@ -34,19 +34,12 @@ class FromEnvironment:
 
     app: str = "saveline"
     """Names consumer groups, transactions and private topics."""
-    broker: str = "127.0.0.1:9092"
-    """Kafka's addresses, separated by commas."""
     schema_registry_url: str | None = None
     """A real registry; without it the committed lock file gives the ids."""
     policies: Path = SHIPPED
     """The folder of the policies."""
     http_host: str = "127.0.0.1"
     """Where the process listens for whoever asks how it is."""
-
-    @property
-    def client(self) -> dict[str, str]:
-        """librdkafka properties for every client."""
-        return {"bootstrap.servers": self.broker}
 
 
 def names(kind: type) -> list[str]:
@@ -64,13 +57,16 @@ def checked(kind: type[S], given: Mapping[str, object]) -> S:
     """Settings from values by field, texts as an environment has them; raises `Faulty`."""
     from pydantic import TypeAdapter, ValidationError
 
+    wrong = list(kind.contradictions(given))
     try:
-        return TypeAdapter(kind).validate_python(dict(given))
+        made = TypeAdapter(kind).validate_python(dict(given))
     except ValidationError as error:
         # Values are never told: they may be secrets.
         found = error.errors(include_url=False, include_input=False)
-        lines = (f"{_variables(str(fault['loc'][0]))[-1]}: {fault['msg']}" for fault in found)
-        raise Faulty("\n".join(lines)) from None
+        wrong = [*((str(fault["loc"][0]), fault["msg"]) for fault in found), *wrong]
+    if wrong:
+        raise Faulty("\n".join(f"{_variables(field)[-1]}: {words}" for field, words in wrong))
+    return made
 
 
 def account() -> str:
@@ -174,7 +170,11 @@ def _plain(default: Any) -> str:
 
 def _holds_a_secret(kind: Any) -> bool:
     """However deep it stands: `Annotated[SecretStr, ...] | None` is one as well."""
-    return hasattr(kind, "get_secret_value") or any(_holds_a_secret(part) for part in get_args(kind))
+    return (
+        kind == SECRET
+        or hasattr(kind, "get_secret_value")
+        or any(_holds_a_secret(part) for part in get_args(kind))
+    )
 
 
 def _sentences(kind: type) -> dict[str, str]:

@@ -13,6 +13,7 @@ from streams import seam
 from streams.assignor import CompleteAssignor
 from streams.core import Batch
 from streams.delivery import GroupEngine, PassedThrough, batches
+from streams.login import KafkaSettings
 
 log = logging.getLogger(__name__)
 
@@ -39,19 +40,16 @@ class GroupApp(seam.App):
     engine: ExitingEngine
 
 
-def build(app_id: str, broker: str, handlers: Mapping[str, Handler]) -> GroupApp:
+def build(app_id: str, kafka: KafkaSettings, handlers: Mapping[str, Handler]) -> GroupApp:
     """The app, ready to be run by a `faust.Worker`; `handlers` by topic."""
     seam.register()
-    brokers = broker.split(",")
     app = GroupApp(
         app_id,
-        broker_consumer=[f"{seam.SCHEME}://{address}" for address in brokers],
-        broker_producer=[f"kafka://{address}" for address in brokers],
         PartitionAssignor=CompleteAssignor,
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=SESSION_TIMEOUT_S / 5,
         broker_request_timeout=90.0,
-        **seam.app_settings(),
+        **seam.app_settings(kafka),
     )
     app.engine = ExitingEngine()
     for topic, handler in handlers.items():

@@ -18,6 +18,8 @@ from schemas.codec import Codec
 from schemas.events import KillSwitchChanged
 from schemas.registry import registry
 from schemas.words import SwitchScope
+from streams import access, rights
+from streams.access import RefusedError, UnreachableError
 from streams.environment import Faulty, FromEnvironment, account, read
 from streams.intake import FLUSH_S, producer
 
@@ -114,7 +116,7 @@ def _turned(scope: SwitchScope, name: str, why: str, by: str, *, thrown: bool) -
         return 1
     try:
         partitions = _told(settings, change)
-    except (KafkaException, OSError) as error:
+    except (RefusedError, UnreachableError, KafkaException, OSError) as error:
         print(
             f"It holds for whoever sends, but the plans do not know yet: {error}; say it again.",
             file=sys.stderr,
@@ -126,6 +128,7 @@ def _turned(scope: SwitchScope, name: str, why: str, by: str, *, thrown: bool) -
 
 def _told(settings: SwitchSettings, change: Change) -> int:
     """Once to each partition, since each keeps its own conditions. Raises if the broker does not take it."""
+    access.require(settings.client, rights.of_kill_switch(settings.source))
     out = producer(settings.client)
     topic = out.list_topics(settings.source, timeout=FLUSH_S).topics[settings.source]
     if topic.error is not None:

@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.clock import SystemClock
+from streams import access, rights
+from streams.access import RefusedError, UnreachableError
 from streams.environment import Faulty, account, read
 from streams.quarantined import (
     AT_ONCE_MAX,
@@ -178,6 +180,7 @@ def discard(
 
 def _open() -> tuple[Quarantine, WorkerSettings]:
     settings = read(WorkerSettings)
+    access.require(settings.client, rights.of_quarantine(settings.app, settings.quarantine))
     return Quarantine(settings.client, topic=settings.quarantine, app=settings.app), settings
 
 
@@ -187,7 +190,7 @@ def _guarded(work: Callable[[], int]) -> int:
     except (_Wrong, Faulty) as error:
         print(error, file=sys.stderr)
         return 2
-    except (UnreadableError, OvertakenError) as error:
+    except (RefusedError, UnreachableError, UnreadableError, OvertakenError) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
 from streams.core import Batch, Record
+from streams.login import KafkaSettings
 
 
 @contextlib.contextmanager
@@ -34,6 +35,7 @@ with _without({"aiohttp.client": "ClientSession", "yaml": "safe_load", "croniter
     from aiokafka.consumer import fetcher
     from aiokafka.errors import NoOffsetForPartitionError
     from faust.app import App as StockApp
+    from faust.auth import Credentials, SASLCredentials, SSLCredentials
     from faust.tables.manager import TableManager
     from faust.transport import drivers
     from faust.transport.drivers import aiokafka as stock
@@ -322,9 +324,13 @@ def register() -> None:
     drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
 
 
-def app_settings() -> dict[str, Any]:
-    """The settings of a Faust app that the seam depends on."""
+def app_settings(kafka: KafkaSettings) -> dict[str, Any]:
+    """The settings of a Faust app that the seam depends on, and how it reaches Kafka."""
+    addresses = kafka.broker.split(",")
     return {
+        "broker_consumer": [f"{SCHEME}://{address}" for address in addresses],
+        "broker_producer": [f"kafka://{address}" for address in addresses],
+        "broker_credentials": _credentials(kafka),
         "TableManager": Tables,
         # Standbys would read uncommitted data, and our changelog is not for Faust to read.
         "table_standby_replicas": 0,
@@ -346,3 +352,15 @@ def app_settings() -> dict[str, Any]:
 def run(app: StockApp) -> None:
     """Run until a signal ends it; logs and standard output stay as they are."""
     Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
+
+
+def _credentials(kafka: KafkaSettings) -> Credentials | None:
+    """Public. As `KafkaSettings.client` says it to librdkafka."""
+    if kafka.has_login:
+        return SASLCredentials(
+            username=kafka.broker_user,
+            password=kafka.password,
+            ssl_context=kafka.tls,
+            mechanism=kafka.broker_mechanism,
+        )
+    return None if kafka.tls is None else SSLCredentials(kafka.tls)

@@ -30,7 +30,7 @@ class Source:
                 **{name.replace("_", "."): value for name, value in properties.items()},
             }
         )
-        self._ends = Ends(settings.client, settings.source)
+        self._ends = Ends(settings.client, settings.app, settings.source)
         self._after = -1
         self._end_seen = -1
 

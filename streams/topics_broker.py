@@ -3,9 +3,8 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -13,14 +12,11 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from streams.access import TIMEOUT_S, UnreachableError, connected, described, refused
+from streams.login import address
 from streams.topics import Difference, Topic, plan
 
-TIMEOUT_S = 30.0
 _POLLS, _POLL_S = 100, 0.1
-
-
-class UnreachableError(Exception):
-    """No broker answered at this address, or not what was asked."""
 
 
 class WrongTopicsError(Exception):
@@ -37,14 +33,12 @@ class WrongTopicsError(Exception):
 def read(client: Mapping[str, str], names: Iterable[str]) -> dict[str, Topic]:
     """Return those of the named topics that exist; `client` are librdkafka properties.
 
-    Raises `UnreachableError`.
+    Raises `UnreachableError`, `RefusedError`.
     """
-    admin = AdminClient({"log_level": 0, **client})
-    try:
-        seen = admin.list_topics(timeout=TIMEOUT_S).topics
-    except KafkaException as error:
-        raise UnreachableError(f"no answer from {client.get('bootstrap.servers')}: {error}") from error
-    there = [name for name in names if name in seen]
+    admin = connected(client)
+    there, _, hidden = described(admin, names)
+    if hidden:
+        raise refused(client, [f"Describe topic {name}" for name in hidden])
     if not there:
         return {}
     asked = admin.describe_configs(
@@ -53,17 +47,17 @@ def read(client: Mapping[str, str], names: Iterable[str]) -> dict[str, Topic]:
     try:
         configs = {resource.name: future.result(TIMEOUT_S) for resource, future in asked.items()}
     except KafkaException as error:
-        raise UnreachableError(
-            f"{client.get('bootstrap.servers')} does not tell how its topics are: {error}"
-        ) from error
+        if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise refused(client, [f"DescribeConfigs topic {name}" for name in there]) from error
+        raise UnreachableError(f"{address(client)} does not tell how its topics are: {error}") from error
     return {
         name: Topic(
             name=name,
-            partitions=len(seen[name].partitions),
-            replication=min(len(partition.replicas) for partition in seen[name].partitions.values()),
+            partitions=len(one.partitions),
+            replication=min(len(partition.replicas) for partition in one.partitions),
             config={key: entry.value for key, entry in configs[name].items()},
         )
-        for name in there
+        for name, one in there.items()
     }
 
 
@@ -74,10 +68,10 @@ def differences(client: Mapping[str, str], wanted: Sequence[Topic]) -> list[Diff
 def apply(client: Mapping[str, str], wanted: Sequence[Topic]) -> list[Difference]:
     """Create what is missing, adjust what is safe to adjust; return what is left, each for a person to do.
 
-    Raises `UnreachableError`, and `KafkaException` with the broker's reason when it refuses.
+    Raises `UnreachableError`, `RefusedError`, and `KafkaException` with the broker's reason when it refuses.
     """
     to_do = [difference for difference in differences(client, wanted) if not difference.by_hand]
-    admin = AdminClient({"log_level": 0, **client})
+    admin = connected(client)
     missing = [difference.topic for difference in to_do if difference.setting is None]
     if missing:
         created = admin.create_topics(

@@ -1,21 +1,29 @@
 """`saveline topics`: show and repair the topics of a cluster."""
 
+import os
+from collections.abc import Callable
 from typing import Annotated
 
+from confluent_kafka import KafkaException
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from streams import login
+from streams.access import RefusedError, UnreachableError
+from streams.environment import Faulty, read
+from streams.login import KafkaSettings
 from streams.topics import Difference, Topic, wanted_topics
-from streams.topics_broker import UnreachableError, differences
 from streams.topics_broker import apply as apply_to
+from streams.topics_broker import differences
 
 app = App(name="topics", help="The topics: what differs from what is wanted, and putting it right.")
 
-Broker = Annotated[str, Parameter(env_var="BROKER", help="host:port of one or more brokers")]
+Broker = Annotated[
+    str, Parameter(env_var=("BROKER", "SAVELINE_BROKER"), help="host:port of one or more brokers")
+]
 Partitions = Annotated[int, Parameter(help="of each of our topics; all have the same number, for ever")]
 Replication = Annotated[int, Parameter(help="copies of each partition")]
 AppName = Annotated[str, Parameter(help="the worker's app id; its private topics begin with it")]
-Client = Annotated[list[str] | None, Parameter(help="more client properties, as security.protocol=SSL")]
 
 
 @app.command
@@ -25,14 +33,13 @@ def plan(
     partitions: Partitions = 48,
     replication: Replication = 3,
     app_id: AppName = "saveline",
-    client: Client = None,
 ) -> int:
-    """Say what differs from what is wanted, and change nothing; the exit code is 1 if anything does."""
+    """Say what differs from what is wanted, and change nothing; the exit code is 1 if anything does.
+
+    The login comes from SAVELINE_BROKER_..., as the processes' does.
+    """
     wanted = wanted_topics(app=app_id, partitions=partitions, replication=replication)
-    try:
-        return _report(differences(_properties(broker, client), wanted), wanted)
-    except UnreachableError as error:
-        return _failed(error)
+    return _reported(differences, broker, wanted)
 
 
 @app.command
@@ -42,22 +49,30 @@ def apply(
     partitions: Partitions = 48,
     replication: Replication = 3,
     app_id: AppName = "saveline",
-    client: Client = None,
 ) -> int:
-    """Create what is missing and adjust what loses nothing; the exit code is 1 if a person has to do more."""
+    """Create what is missing and adjust what loses nothing; the exit code is 1 if a person has to do more.
+
+    The login comes from SAVELINE_BROKER_..., as the processes' does.
+    """
     wanted = wanted_topics(app=app_id, partitions=partitions, replication=replication)
+    return _reported(apply_to, broker, wanted)
+
+
+def _reported(
+    work: Callable[[dict[str, str], list[Topic]], list[Difference]], broker: str, wanted: list[Topic]
+) -> int:
     try:
-        return _report(apply_to(_properties(broker, client), wanted), wanted)
+        client = read(KafkaSettings, {**os.environ, "SAVELINE_BROKER": broker}).client
+        found = work(client, wanted)
+    except (Faulty, RefusedError) as error:
+        return _failed(error, 2)
     except UnreachableError as error:
         return _failed(error)
-
-
-def _properties(broker: str, client: list[str] | None) -> dict[str, str]:
-    more = dict(item.split("=", 1) for item in client or [])
-    return {"bootstrap.servers": broker, **more}
-
-
-def _report(found: list[Difference], wanted: list[Topic]) -> int:
+    except KafkaException as error:
+        return _failed(
+            f"Kafka: {login.name(client)}: {error.args[0].str()}. To do: grant what `saveline acls` lists for topics",
+            2,
+        )
     out = Console(highlight=False, soft_wrap=True)
     for difference in found:
         out.print(str(difference), markup=False)
@@ -66,6 +81,6 @@ def _report(found: list[Difference], wanted: list[Topic]) -> int:
     return 1 if found else 0
 
 
-def _failed(error: Exception) -> int:
-    Console(stderr=True).print(str(error), markup=False)
-    return 1
+def _failed(words: object, code: int = 1) -> int:
+    Console(stderr=True, soft_wrap=True).print(str(words), markup=False, highlight=False)
+    return code

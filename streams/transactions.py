@@ -6,6 +6,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from streams.access import refused
 from streams.core import Output
 from streams.failpoints import Failpoints
 from streams.outcomes import Fenced, LedgerFailure, Unreachable, Unsettled
@@ -87,6 +88,9 @@ class Transactions:
                 self._producer.list_topics(topic, timeout=self._settings.open_timeout_s)
             self._producer.init_transactions(self._settings.open_timeout_s)
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+                denied = f"Describe+Write transactionalId {self._settings.app}-{self._partition}"
+                raise Unreachable(str(refused(self._settings.client, [denied]))) from error
             failure = outcome(error)
             raise failure if isinstance(failure, Fenced) else Unreachable(str(failure)) from error
 

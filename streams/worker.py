@@ -39,11 +39,8 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
     """The app, ready to be run by a `faust.Worker`."""
     seam.register()
     store.register()
-    brokers = settings.broker.split(",")
     app = WorkerApp(
         settings.app,
-        broker_consumer=[f"{seam.SCHEME}://{broker}" for broker in brokers],
-        broker_producer=[f"kafka://{broker}" for broker in brokers],
         store=f"{store.SCHEME}:",
         PartitionAssignor=CompleteAssignor,
         topic_partitions=settings.partitions,
@@ -54,7 +51,7 @@ def build(core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock) -> 
         # Without the port: the group hands a static member that comes back its old assignment, which names this
         # address, and Faust's assignor would stand still for ever over another one.
         canonical_url=f"http://{_member(settings) or 'worker'}",
-        **seam.app_settings(),
+        **seam.app_settings(settings),
     )
     failpoints = Failpoints() if settings.test_switch else None
     engine = app.engine = LedgerEngine(core, settings, clock, failpoints)

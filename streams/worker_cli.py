@@ -5,12 +5,14 @@ import sys
 from schemas.codec import Codec
 from schemas.registry import registry
 from state import shelf
+from streams import access, rights
+from streams.access import RefusedError, UnreachableError
 from streams.environment import Faulty, read
 from streams.heart import HeartCore
 from streams.outcomes import Unreachable
 from streams.settings import WorkerSettings
 from streams.topics import wanted_topics
-from streams.topics_broker import UnreachableError, WrongTopicsError, require
+from streams.topics_broker import WrongTopicsError, require
 
 
 def worker() -> int:
@@ -21,8 +23,9 @@ def worker() -> int:
         wanted = wanted_topics(
             app=settings.app, partitions=settings.partitions, replication=settings.replication
         )
+        access.require(settings.client, rights.of_worker(settings.app, settings.source, settings.quarantine))
         require(settings.client, wanted)
-    except (Faulty, shelf.PolicyFaults, WrongTopicsError) as error:
+    except (Faulty, shelf.PolicyFaults, WrongTopicsError, RefusedError) as error:
         print(error, file=sys.stderr)
         return 2
     except UnreachableError as error:

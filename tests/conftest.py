@@ -11,7 +11,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadGroupScheduling
 
 from tests.world import kafka as kafka_world
-from tests.world.kafka import Kafka
+from tests.world.kafka import Doors, Kafka
 from tests.world.postgres import Postgres
 from tests.world.s3 import S3
 
@@ -77,12 +77,18 @@ def s3(world_folder: Path) -> Iterator[S3]:
 
 
 @pytest.fixture(scope="session")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of the one broker of this run: never stop it, and name topics and groups uniquely."""
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Doors:
+    """Where the one broker of this run lets in only whom it knows: name users, topics and groups uniquely."""
     own = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         return kafka_world.shared(own.parent / "shared-kafka", os.getppid())
     return kafka_world.shared(own / "shared-kafka", os.getpid())
+
+
+@pytest.fixture(scope="session")
+def bootstrap(doors: Doors) -> str:
+    """The address of the one broker of this run: never stop it, and name topics and groups uniquely."""
+    return doors.inside
 
 
 @pytest.fixture

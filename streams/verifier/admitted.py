@@ -3,13 +3,12 @@
 from collections import defaultdict
 from typing import Any
 
-from schemas.catalogue import RECORDS, Topic
+from schemas.catalogue import RECORDS, UPSTREAM, Topic
 from schemas.events import ExceptionAmended, ExceptionRaised, ExceptionWithdrawn
 from schemas.validity import faults
 from streams.verifier.seen import Message, Seen, Story
 from streams.verifier.verdict import Finding
 
-_SOURCES = (Topic.EXCEPTIONS, Topic.OUTCOMES, Topic.RECEIPTS, Topic.CONTACTS, Topic.CONSENTS, Topic.BLOCKS)
 # What intake tells by its own clock, and the worker beside what it knows: the judge cannot tell them anew.
 _BY_THE_CLOCK = ("is stale", "is premature")
 _BESIDE_THE_KNOWN = ("id_reused", "no_policy", "order_full")
@@ -26,14 +25,14 @@ def check(seen: Seen, story: Story) -> Finding:
     # By the letter that each names, with its bytes: whoever only says so has replayed nothing.
     replayed = {
         (one.topic, letter, one.key, one.value)
-        for topic in _SOURCES
+        for topic in UPSTREAM
         for one in topics.of(topic)
         for letter in one.header("replayed-from")
     }
     shown = None if seen.register is None else {row["case_id"] for row in seen.register.cases}
     if shown is None:
         finding.skip("whether the register shows each case: no database was given")
-    for topic in _SOURCES:
+    for topic in UPSTREAM:
         for one in topics.of(topic):
             finding.checked += 1
             reasons = _reasons(one)

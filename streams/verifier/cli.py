@@ -14,6 +14,8 @@ from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.events import EvidenceStored
 from schemas.registry import RegistryUnavailable, registry
+from streams import access, rights
+from streams.access import RefusedError, UnreachableError
 from streams.environment import Faulty, read
 from streams.verifier import books, bucket, register, topics
 from streams.verifier.judge import judge
@@ -22,6 +24,10 @@ from streams.verifier.settings import VerifySettings
 from streams.verifier.verdict import INVARIANTS, Verdict
 
 _SHOWN_MAX = 20
+_UNREADABLE = (
+    *(RefusedError, UnreachableError, topics.Unreadable, bucket.Unreadable, books.Unreadable),
+    *(RegistryUnavailable, OSError),
+)
 
 
 def verify(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
@@ -38,7 +44,7 @@ def verify(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
     codec = Codec(registry(settings.schema_registry_url))
     try:
         verdict = judge(look(settings, codec), codec)
-    except (topics.Unreadable, bucket.Unreadable, books.Unreadable, RegistryUnavailable, OSError) as error:
+    except _UNREADABLE as error:
         print(f"It cannot be read: {error}", file=sys.stderr)
         return 2
     except psycopg.Error as error:
@@ -50,8 +56,8 @@ def verify(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
 
 def look(settings: VerifySettings, codec: Codec) -> Seen:
     """Reads all that the settings name."""
-    client = {"bootstrap.servers": settings.broker}
-    found = topics.read(client, codec, settings.app, settings.quarantine)
+    access.require(settings.client, rights.of_verify(settings.app))
+    found = topics.read(settings.client, codec, settings.app, settings.quarantine)
     dsn = settings.pg_dsn
     return Seen(
         topics=found,

@@ -7,6 +7,7 @@ from typing import Annotated
 from annotated_types import Ge
 from pydantic import BeforeValidator, SecretStr
 
+from streams.login import KafkaSettings
 from streams.verifier.books import PROVIDERS
 
 
@@ -31,11 +32,10 @@ Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifySettings:
+class VerifySettings(KafkaSettings):
     """From `SAVELINE_...`, under the same names as the processes'."""
 
     app: str = "saveline"
-    broker: str = "127.0.0.1:9092"
     quarantine: str = "case.quarantine.v1"
     schema_registry_url: str | None = None
     policies: Path | None = None

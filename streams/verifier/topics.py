@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from schemas.catalogue import RECORDS, Topic
 from schemas.codec import Codec
 from schemas.errors import Malformed
+from streams import login
 from streams.verifier.seen import Message, Topics
 
 _PATIENCE_S = 30.0
@@ -25,7 +26,7 @@ def read(client: dict[str, str], codec: Codec, app: str, quarantine: str) -> Top
     consumer = Consumer(
         client
         | {
-            "group.id": "saveline-verifier",
+            "group.id": f"{app}-verifier",
             "enable.auto.commit": "false",
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
@@ -48,7 +49,7 @@ def read(client: dict[str, str], codec: Codec, app: str, quarantine: str) -> Top
         for message in _until_the_end(consumer, places):
             messages[message.topic()].append(_message(message, codec))
     except KafkaException as error:
-        raise Unreadable(f"Kafka at {client['bootstrap.servers']}: {error.args[0]}") from error
+        raise Unreadable(f"Kafka at {login.address(client)}: {error.args[0]}") from error
     finally:
         consumer.close()
     return Topics(

@@ -13,9 +13,9 @@ import yaml
 
 from connectors.metrics import ROUTES
 from streams.connector_settings import ConnectorSettings
-from streams.connectors import PARTS, _group
 from streams.edge_cli import EdgeSettings
 from streams.environment import names
+from streams.rights import PARTS, connectors_group
 from streams.settings import WorkerSettings
 from streams.topics import Topic, wanted_topics
 from tests.helm import golden, readme
@@ -315,6 +315,6 @@ def test_connectors_are_scaled_by_the_lag_of_the_group_that_they_join() -> None:
         if one["kind"] == "ScaledObject"
     }
     groups = [frozenset(group["only"].split(",")) for group in GROCER["connectors"]["groups"]]
-    assert scaled == {_group("saveline", group) for group in groups}
+    assert scaled == {connectors_group("saveline", group) for group in groups}
     # Who scales them decides how many there are.
     assert not any("replicas" in one["spec"] for one in objects if one["kind"] == "Deployment")

@@ -128,14 +128,14 @@ def test_connectors_that_lack_something_say_all_of_it_and_what_to_do(stack: Stac
     one = container(stack, "connectors")
     given = environment(stack, one, free_port(), tmp_path)
     wrong = {
-        "SAVELINE_APP": "other",
+        "SAVELINE_QUARANTINE": "other.v1",
         "SAVELINE_EVIDENCE_BUCKET": "not-there",
         "SAVELINE_EVIDENCE_KEY_FILE": "/no/key",
     }
     code, said = ended(one["args"], given | wrong, tmp_path)
     assert code == 2, said
     assert "Traceback" not in said
-    assert "topics: other-batches is missing. To do: run `saveline topics apply`\n" in said
+    assert "topics: other.v1 is missing. To do: run `saveline topics apply`\n" in said
     assert "evidence bucket: not-there: 404. To do: create it" in said
     assert "evidence key: /no/key cannot be read as a key: FileNotFoundError. To do: make one" in said
     code, said = ended(one["args"], given | {"SAVELINE_PG_DSN": "postgresql://127.0.0.1:9/x"}, tmp_path)

@@ -8,6 +8,7 @@ import faust
 
 from streams.core import Batch
 from streams.group_app import build
+from streams.login import KafkaSettings
 from tests.mutants.engine import breed
 from tests.streams.losses import lose
 
@@ -23,6 +24,7 @@ if __name__ == "__main__":
         with handled.open("a") as lines:
             lines.writelines(f"{partition} {record.offset}\n" for record in batch.records)
 
-    app = build(os.environ["APP"], os.environ["BROKER"], {os.environ["TOPIC"]: write_down})
+    kafka = KafkaSettings(broker=os.environ["BROKER"])
+    app = build(os.environ["APP"], kafka, {os.environ["TOPIC"]: write_down})
     faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
     sys.exit(0)

@@ -7,22 +7,24 @@ import faust
 from psycopg_pool import ConnectionPool
 
 from connectors.clock import SystemClock
-from connectors.intake import SOURCES, Intake
+from connectors.intake import Intake
 from connectors.vault import Vault
+from schemas.catalogue import UPSTREAM
 from schemas.codec import Codec
 from schemas.registry import LockedRegistry
 from streams.group_app import build
 from streams.intake import Admission, producer
+from streams.login import KafkaSettings
 
 if __name__ == "__main__":
     codec, clock = Codec(LockedRegistry()), SystemClock()
     pool = ConnectionPool(os.environ["PG_DSN"], min_size=1, max_size=4, open=True)
     vault = Vault(pool, b"m" * 32, b"salt", clock)
     intake = Intake(codec, vault, pool, clock, retention=timedelta(days=14))
-    client = {"bootstrap.servers": os.environ["BROKER"]}
+    kafka = KafkaSettings(broker=os.environ["BROKER"])
     admission = Admission(
-        intake, codec, producer(client), partitions=2, quarantine="case.quarantine.v1", version="test"
+        intake, codec, producer(kafka.client), partitions=2, quarantine="case.quarantine.v1", version="test"
     )
-    handlers = {topic.value: admission.take for topic in SOURCES}
-    app = build("saveline-intake", os.environ["BROKER"], handlers)
+    handlers = {topic.value: admission.take for topic in UPSTREAM}
+    app = build("saveline-intake", kafka, handlers)
     faust.Worker(app, loglevel="info", redirect_stdouts=False).execute_from_commandline()

@@ -21,7 +21,7 @@ ELSEWHERE = (
 BUILD = """
 import sys
 from connectors.clock import SystemClock
-from streams import heart
+from streams import heart, worker_cli
 from streams.settings import WorkerSettings
 from streams.worker import build
 from tests.streams.job import Job

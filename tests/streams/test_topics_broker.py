@@ -9,9 +9,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
+from streams.access import UnreachableError
 from streams.cli import app
 from streams.topics import Topic, wanted_topics
-from streams.topics_broker import UnreachableError, WrongTopicsError, apply, differences, read, require
+from streams.topics_broker import WrongTopicsError, apply, differences, read, require
 from tests.streams.rig import until
 
 pytestmark = pytest.mark.real
@@ -95,7 +96,7 @@ def test_a_broker_that_answers_too_late_is_said_so(bootstrap: str, monkeypatch: 
 
     wanted = topics_of_this_test()[:1]
     apply({"bootstrap.servers": bootstrap}, wanted)
-    monkeypatch.setattr("streams.topics_broker.AdminClient", Late)
+    monkeypatch.setattr("streams.access.AdminClient", Late)
     with pytest.raises(UnreachableError, match="does not tell how its topics are"):
         read({"bootstrap.servers": bootstrap}, [wanted[0].name])
 

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
+from tests.world.certificates import Authority
 from tests.world.jars import KAFKA_VERSION, cache_folder, kafka_class_path, one_at_a_time
 from tests.world.part import Part, PartError, answers, free_port
 
@@ -37,6 +40,27 @@ class Node:
     part: Part
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where a broker lets in only whom it knows, and only to what the ACLs say.
+
+    `login` is SASL_SSL (SCRAM-SHA-512, and PLAIN for the user `plain`), `certificate` is SSL with a client's own.
+    Who comes by `inside`, as tests do, may do anything.
+    """
+
+    certificates: str
+    inside: str
+    login: str
+    certificate: str
+
+    @property
+    def authority(self) -> Authority:
+        return Authority(Path(self.certificates))
+
+
+PLAIN_USER, PLAIN_PASSWORD = "plain", "plain-secret"
+
+
 class Kafka:
     """A cluster of one or three nodes on loopback; `bootstrap` is what clients connect to.
 
@@ -51,10 +75,12 @@ class Kafka:
         heap_mb: int = HEAP_MB,
         record: Path | None = None,
         brief: bool = False,
+        secured: bool = False,
     ) -> None:
         """`record` is where to write the JVM's record of this start, instead of using the kept one.
 
         A `brief` one is compiled quickly rather than well: in a few minutes the better code would not pay.
+        `secured` opens the `doors` as well; whoever comes by `bootstrap` may then still do anything, as tests must.
         """
         self.folder = folder.resolve()
         self.cluster_id = uuid.uuid4().hex[:22]
@@ -63,6 +89,10 @@ class Kafka:
         self._record = record
         self._recorded = None if record else record_of_a_start()
         self.nodes = [self._node(number) for number in range(1, nodes + 1)]
+        self.doors: Doors | None = None
+        if secured:
+            addresses = (f"127.0.0.1:{free_port()}" for _ in range(2))
+            self.doors = Doors(str(self.folder / "certificates"), self.bootstrap, *addresses)
 
     @property
     def bootstrap(self) -> str:
@@ -218,7 +248,36 @@ class Kafka:
             # The default of 128 MB would be a quarter of the small heap.
             "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
         }
+        if self.doors is not None:
+            settings |= self._guarded(self.doors, str(settings["listeners"]))
         return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+    def _guarded(self, doors: Doors, open_listeners: str) -> dict[str, object]:
+        certificate, key = doors.authority.signed("broker")
+        # A key store in PEM is the key and its certificates in one file.
+        store = self.folder / "broker.pem"
+        store.touch(mode=0o600)
+        store.write_text(key.read_text() + certificate.read_text())
+        plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+        scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        return {
+            "listeners": f"{open_listeners},SASL_SSL://{doors.login},SSL://{doors.certificate}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,"
+            "SASL_SSL:SASL_SSL,SSL:SSL",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": store,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": doors.authority.ca,
+            "listener.name.ssl.ssl.client.auth": "required",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": scram,
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": f'{plain} user_{PLAIN_USER}="{PLAIN_PASSWORD}";',
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "false",
+            # The brokers among themselves, and the tests.
+            "super.users": "User:ANONYMOUS",
+        }
 
 
 LOG4J = """\
@@ -249,14 +308,14 @@ def record_of_a_start() -> Path:
     return kept
 
 
-def shared(folder: Path, owner_pid: int) -> str:
-    """Return the address of the one broker in `folder`, started if need be; it ends with the owner.
+def shared(folder: Path, owner_pid: int) -> Doors:
+    """Return the addresses of the one broker in `folder`, started if need be; it ends with the owner.
 
     Any process may ask; a keeper apart holds the broker, so that it outlives whoever asked first.
     """
-    address = folder / "bootstrap"
+    doors = folder / "doors"
     with one_at_a_time(folder):
-        if not address.exists():
+        if not doors.exists():
             folder.mkdir(exist_ok=True)
             keeper = subprocess.Popen(
                 [sys.executable, "-m", __spec__.name, str(folder), str(owner_pid)],
@@ -266,27 +325,26 @@ def shared(folder: Path, owner_pid: int) -> str:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
-            while not address.exists():
+            while not doors.exists():
                 if keeper.poll() is not None:
                     assert keeper.stderr is not None
                     raise PartError(f"the shared broker did not start:\n{keeper.stderr.read().decode()}")
                 time.sleep(0.05)
-    return address.read_text()
+    return msgspec.json.decode(doors.read_bytes(), type=Doors)
 
 
 def keep(folder: Path, owner_pid: int) -> None:
     """Run one broker until the owner is gone, or until this process is asked to end."""
     owner = os.pidfd_open(owner_pid)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    with Kafka(folder / "kafka") as kafka:
-        address = folder / "bootstrap"
-        fresh = folder / "bootstrap.new"
-        fresh.write_text(kafka.bootstrap)
-        fresh.rename(address)
+    with Kafka(folder / "kafka", secured=True) as kafka:
+        doors, fresh = folder / "doors", folder / "doors.new"
+        fresh.write_bytes(msgspec.json.encode(kafka.doors))
+        fresh.rename(doors)
         try:
             select.select([owner], [], [])
         finally:
-            address.unlink()
+            doors.unlink()
 
 
 if __name__ == "__main__":

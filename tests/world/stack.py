@@ -36,14 +36,16 @@ from cryptography.hazmat.primitives.serialization import (
 
 from connectors.register.migrate import upgrade
 from state import shelf
+from streams.login import KafkaSettings
 from streams.topics import wanted_topics
 from streams.topics_broker import apply
-from tests.world.kafka import Kafka
+from tests.world.kafka import Doors, Kafka
 from tests.world.part import Part, PartError, free_port
 from tests.world.postgres import Postgres
 from tests.world.s3 import S3
 from tests.world.simulators.process import Simulator
 from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+from tests.world.users import environment_of
 
 ROOT = Path(__file__).parents[2]
 NOW = "streams.cli"
@@ -78,6 +80,8 @@ class Stack:
     `policies` fills a folder that is used instead of the shipped one. `settings` are more `SAVELINE_...` variables
     without the prefix; `pace` shortens what the simulators' people and carriers take. A process of ours that dies
     is started again, as any platform would. More workers than one are called `worker-1` and so on, by their ordinals.
+    `logins` makes the users of a Kafka that guards itself, one for each command of `saveline`: each process then comes
+    as its own.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Stack:
         pace: float = 1.0,
         edge_port: int = 0,
         settings: Mapping[str, str] | None = None,
+        logins: Callable[[Doors], Mapping[str, KafkaSettings]] | None = None,
         told: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.folder = folder.resolve()
@@ -112,7 +117,11 @@ class Stack:
         if edge_port:
             self.ports["edge"] = edge_port
         self.public_url = self._given.get("PUBLIC_URL", self.url_of("edge"))
-        self.kafka = None if "BROKER" in self._given else Kafka(self.folder / "kafka", brief=True)
+        self.kafka = None
+        if "BROKER" not in self._given:
+            self.kafka = Kafka(self.folder / "kafka", brief=True, secured=logins is not None)
+        self._make_logins = logins
+        self.logins: Mapping[str, KafkaSettings] = {}
         self.postgres = None if "PG_DSN" in self._given else Postgres(self.folder)
         self.s3 = None if "S3_ENDPOINT" in self._given else S3(self.folder)
         self.simulators = self._simulators(pace)
@@ -193,6 +202,8 @@ class Stack:
         if self.kafka is not None:
             starts.append(self.kafka.open)
         _at_once(starts)
+        if self._make_logins is not None and self.kafka is not None and self.kafka.doors is not None:
+            self.logins = self._make_logins(self.kafka.doors)
         self.environment = self._environment()
         self._told("creating topics, tables and the evidence bucket")
         _at_once([self._topics, lambda: upgrade(self.environment["SAVELINE_PG_DSN"]), self._bucket])
@@ -229,7 +240,9 @@ class Stack:
             name,
             [sys.executable, "-m", module, kind],
             self.folder / "logs" / f"{name}.log",
-            env=self.environment | {f"SAVELINE_{key}": value for key, value in own.items()},
+            env=self.environment
+            | {f"SAVELINE_{key}": value for key, value in own.items()}
+            | self.login_of(kind),
             cwd=self.folder,
         )
 
@@ -295,8 +308,14 @@ class Stack:
         self._clear(keep=(_MARK, "logs"))
         os.close(self._lock)
 
+    def login_of(self, command: str) -> dict[str, str]:
+        """What the environment says besides to this command of `saveline`; nothing where Kafka asks nobody."""
+        return environment_of(self.logins[command]) if command in self.logins else {}
+
     def _topics(self) -> None:
         broker = {"bootstrap.servers": self.environment["SAVELINE_BROKER"]}
+        if "topics" in self.logins:
+            broker = self.logins["topics"].client
         wanted = wanted_topics(
             app=self.environment.get("SAVELINE_APP", "saveline"),
             partitions=int(self.environment["SAVELINE_PARTITIONS"]),

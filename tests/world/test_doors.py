@@ -23,6 +23,7 @@ from schemas.registry import LockedRegistry
 from schemas.words import Kind, OptionKind
 from tests.builders import a_delivery, an_exception, an_option
 from tests.demo.policies import PACE, hurried
+from tests.helm.rights import each_its_own
 from tests.streams.rig import until
 from tests.world.stack import OUR_NUMBER, Stack
 
@@ -36,7 +37,7 @@ class Whole:
     """A stack, upstream's hands, and the tools that sign their requests."""
 
     def __init__(self, folder: Path) -> None:
-        self.stack = Stack(folder, policies=hurried, partitions=2, pace=PACE)
+        self.stack = Stack(folder, policies=hurried, partitions=2, pace=PACE, logins=each_its_own)
         self.stack.start()
         self.clock = SystemClock()
         # Whatever hour it is here, no hour is quiet there.

@@ -88,7 +88,7 @@ def test_the_shared_broker_is_one_and_ends_with_its_owner_not_with_who_asked_fir
     owner = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     folder = tmp_path / "shared"
     call = f"shared(pathlib.Path({str(folder)!r}), {owner.pid})"
-    asks = f"import pathlib; from tests.world.kafka import shared; print({call})"
+    asks = f"import pathlib; from tests.world.kafka import shared; print({call}.inside)"
     first, second = (
         subprocess.run(
             [sys.executable, "-c", asks],

@@ -20,6 +20,7 @@ from schemas.registry import LockedRegistry
 from schemas.words import Kind
 from tests.demo import grocer
 from tests.demo.policies import hurried
+from tests.helm.rights import each_its_own
 from tests.streams.rig import until
 from tests.world.stack import Stack, quiescent
 
@@ -102,7 +103,7 @@ class System:
     def command(self, *words: str, **more: str) -> tuple[int, str, str]:
         done = subprocess.run(
             [sys.executable, "-m", "streams.cli", *words],
-            env=os.environ | self.stack.environment | more,
+            env=os.environ | self.stack.environment | self.stack.login_of(words[0]) | more,
             capture_output=True,
             text=True,
             timeout=300,
@@ -118,7 +119,7 @@ class System:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    stack = Stack(tmp_path_factory.mktemp("read") / "up", policies=hurried, pace=0.05)
+    stack = Stack(tmp_path_factory.mktemp("read") / "up", policies=hurried, pace=0.05, logins=each_its_own)
     stack.start()
     try:
         system = System(stack)
@@ -248,3 +249,39 @@ def test_a_thrown_switch_silences_a_channel_while_cases_go_on_by_others_until_it
     # What was not asked meanwhile is not made up for.
     assert "push" not in system.asked_by(silenced)
     assert "kill switches: none is thrown" in system.command("doctor")[1]
+
+
+def test_a_login_or_a_grant_that_lacks_stops_each_process_with_what_to_do(system: System) -> None:
+    wrong = {"SAVELINE_BROKER_PASSWORD": "wrong", "SAVELINE_HTTP_PORT": "0"}
+    # The verifier may read everything and write nothing.
+    stranger = system.stack.login_of("verify") | {"SAVELINE_HTTP_PORT": "0"}
+    lacks = {
+        "worker": "shop-verify may not DescribeConfigs topic order.exceptions.v1, ",
+        "connectors": "shop-verify may not Write topic case.events.v1, ",
+        "edge": "shop-verify may not Write topic case.events.v1. To do: grant it",
+    }
+    for process, words in lacks.items():
+        code, _, said = system.command(process, **wrong)
+        assert (code, said.count("\n")) == (2, 1), said
+        assert f"refuses the login of shop-{process}: " in said
+        assert "To do: set SAVELINE_BROKER_USER, SAVELINE_BROKER_PASSWORD" in said
+        code, _, said = system.command(process, **stranger)
+        assert (code, said.count("\n")) == (2, 1), said
+        assert words in said
+    code, said, _ = system.command("doctor", "--json", **wrong)
+    kafka, topics = [one for one in json.loads(said)["parts"] if one["part"] in ("Kafka", "topics")]
+    assert "refuses the login of shop-doctor" in kafka["words"]
+    assert "set SAVELINE_BROKER_USER, SAVELINE_BROKER_PASSWORD" in kafka["do"]
+    assert topics["do"] == "see Kafka"
+
+
+def test_the_operators_commands_do_their_work_with_their_own_rights(system: System) -> None:
+    code, said, faults = system.command("quarantine", "ls", "--json")
+    assert code == 0, faults
+    assert [json.loads(line)["topic"] for line in said.splitlines()] == ["order.exceptions.v1"]
+    code, said, faults = system.command("quarantine", "discard", "--all", "--why", "no order's")
+    assert (code, said) == (0, "1 discarded\n"), faults
+    # Whoever may only read cannot settle.
+    code, _, faults = system.command("quarantine", "ls", **system.stack.login_of("verify"))
+    assert code == 1
+    assert "shop-verify may not Write topic saveline-quarantine-settled" in faults

@@ -39,6 +39,14 @@
 {{- if and $values.autoscaling.edge.enabled (gt (int $values.edge.replicas) (int $values.autoscaling.edge.maxReplicas)) }}
 {{- $wrong = append $wrong "autoscaling.edge.maxReplicas: less than edge.replicas" }}
 {{- end }}
+{{- if and $values.strimzi.enabled (hasPrefix "SASL" $values.kafka.security) (ne $values.kafka.mechanism "SCRAM-SHA-512") }}
+{{- $wrong = append $wrong (printf "kafka.mechanism: %s, but Strimzi's users log in by SCRAM-SHA-512" $values.kafka.mechanism) }}
+{{- end }}
+{{- range $name := list "SECURITY" "MECHANISM" "USER" "PASSWORD" "PASSWORD_FILE" "CA_FILE" "CERTIFICATE_FILE" "KEY_FILE" }}
+{{- if hasKey $values.settings (printf "BROKER_%s" $name) }}
+{{- $wrong = append $wrong (printf "settings.BROKER_%s: is made of kafka; leave it out" $name) }}
+{{- end }}
+{{- end }}
 {{- if and $values.ingress.enabled (hasKey $values.settings "PUBLIC_URL") }}
 {{- $wrong = append $wrong "settings.PUBLIC_URL: is made of ingress.host; leave it out" }}
 {{- end }}
