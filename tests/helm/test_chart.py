@@ -176,7 +176,7 @@ def test_the_network_is_narrowed_to_peers() -> None:
         assert {one for one in out if one.endswith("anywhere")} <= {"443/TCP anywhere", "587/TCP anywhere"}, (
             name
         )
-    nobody = GROCER | {"networkPolicy": {"scrapeFrom": []}}
+    nobody = GROCER | {"networkPolicy": GROCER["networkPolicy"] | {"scrapeFrom": []}}
     assert {name for name, into, _ in network(nobody) if into} == {"shop-edge"}
 
 

@@ -33,7 +33,7 @@ def pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def test_the_users_may_what_the_processes_need_and_nothing_else() -> None:
     assert FILE.read_text() == planned(), "run `make goldens`"
-    settings = {"BROKER": "kafka:9093", "APP": "other"}
+    settings = {"BROKER": "kafka:9092", "APP": "other"}
     found = granted(rendered(values("SASL_SSL", settings=settings, connectors={"groups": GROUPS})))
     assert {name: set(one) for name, one in found.items()} == {
         "shop-worker": set(each(of_worker("other"))),
