@@ -116,8 +116,11 @@ def test_only_the_worker_whose_step_hangs_is_not_live_and_says_where_and_what_to
         until(lambda: owned(hangs) == owned(other) == 1, "one partition each")
         hangs.arm("before_commit", "delay", delay_ms=600_000)
         rig.send(*(Event(f"case-{number}", 1) for number in range(10)))
-        [reason] = until(lambda: not_live(hangs), "the one that hangs to say so")
-        assert "its step has not moved for" in reason
+        # On a busy machine its records may have waited for so long before the step even began.
+        hung = "its step has not moved for"
+        [reason] = until(
+            lambda: [why for why in not_live(hangs) if hung in why], "the one that hangs to say so"
+        )
         assert "To do: restart this process" in reason
         assert Probes(other).live()
         # What it says to do helps.
