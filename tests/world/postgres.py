@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.world.part import Part, free_port
+from tests.world.part import Part, PartError, free_port
 
 _DATABASE = "saveline"
 _SETTINGS = {
@@ -64,15 +64,19 @@ class Postgres:
             owner = _unprivileged()
             for path in (self._data, self.password_file):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-        subprocess.run(
+        made = subprocess.run(
             [
                 *(_program("initdb"), "-D", self._data, "-U", "postgres", "--pwfile", self.password_file),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
             ],
-            check=True,
-            capture_output=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             preexec_fn=_leave_root(),
         )
+        if made.returncode:
+            raise PartError(f"initdb ended with {made.returncode}:\n{made.stdout}")
 
     def _ready(self) -> bool:
         try:
@@ -109,7 +113,8 @@ def _unprivileged() -> pwd.struct_passwd:
     return pwd.getpwnam("nobody")
 
 
-_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 8, 47, 2
+_PR_SET_SECUREBITS, _NO_SETUID_FIXUP = 28, 1 << 2
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAP_DAC_OVERRIDE = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -118,7 +123,8 @@ def _leave_root() -> Callable[[], None] | None:
     """PostgreSQL refuses to run as root, so root's child becomes `nobody`.
 
     It keeps the one capability to read and write in folders that only root may enter (a clone under
-    a root's home, pytest's folders), so that nobody's permissions have to be loosened for it.
+    a root's home, pytest's folders), so that nobody's permissions have to be loosened for it. Without the
+    secure bit `access(2)`, by which PostgreSQL looks for its own programs, would not count a capability of nobody's.
     """
     if os.geteuid() != 0:
         return None
@@ -129,12 +135,12 @@ def _leave_root() -> Callable[[], None] | None:
     wanted = (ctypes.c_uint32 * 6)(*[1 << _CAP_DAC_OVERRIDE] * 3, 0, 0, 0)
 
     def become_nobody() -> None:
-        keep = libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        counts = libc.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)
         os.setgroups([])
         os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
         os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
         failed = (
-            keep
+            counts
             or libc.capset(header, wanted)
             or libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
         )

@@ -128,3 +128,21 @@ def test_postgres_runs_for_a_normal_user_as_well_as_for_root(tmp_path: Path) -> 
         check=False,
     )
     assert ended.stdout == "(1,)\n", ended.stderr
+
+
+@pytest.mark.real
+def test_postgres_finds_its_programs_where_only_root_may_enter(tmp_path: Path) -> None:
+    """A clone under root's home: PostgreSQL asks `access(2)` whether it may run what stands beside it."""
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o700)
+    program = shut / "program"
+    program.touch(mode=0o755)
+    code = "import os, sys; print(os.access(sys.argv[1], os.X_OK))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, program],
+        preexec_fn=_leave_root(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == "True\n", ended.stderr
