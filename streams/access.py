@@ -13,6 +13,10 @@ from streams.login import PREFIX
 from streams.rights import Right
 
 TIMEOUT_S = 30.0
+# The client gives up first, and says why.
+_GRACE_S = 5.0
+# A new cluster makes its list of groups at the first question; a start does not wait for that for long.
+_GROUPS_S = 10.0
 # How long each try may take: a refusal is seen between two of them, and a slow broker has the last ones.
 _TRIES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
@@ -92,7 +96,9 @@ def described(
     )
     for name, future in asked.items():
         try:
-            there[name] = future.result(TIMEOUT_S)
+            there[name] = future.result(TIMEOUT_S + _GRACE_S)
+        except TimeoutError as error:
+            raise UnreachableError(f"no answer about topic {name} in {TIMEOUT_S:.0f} s") from error
         except KafkaException as error:
             match error.args[0].code():
                 case KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -117,13 +123,15 @@ def _groups(admin: AdminClient, wanted: Mapping[str, set[str]]) -> list[str]:
     if not wanted:
         return denied
     asked = admin.describe_consumer_groups(
-        list(wanted), include_authorized_operations=True, request_timeout=TIMEOUT_S
+        list(wanted), include_authorized_operations=True, request_timeout=_GROUPS_S
     )
     for name, future in asked.items():
+        # A group that nobody has joined yet, or whose coordinator moves, says nothing about rights.
         try:
-            lacking = _lacking(wanted[name], future.result(TIMEOUT_S).authorized_operations)
+            lacking = _lacking(wanted[name], future.result(_GROUPS_S + _GRACE_S).authorized_operations)
+        except TimeoutError:
+            lacking = []
         except KafkaException as error:
-            # A group that nobody has joined yet, or whose coordinator moves, says nothing about rights.
             lacking = (
                 sorted(wanted[name]) if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED else []
             )

@@ -22,7 +22,7 @@ from state.dialogue.moves import Cause
 from state.dialogue.script import Script
 from state.dialogue.session import REFUND, TURNS_MAX, Session, Stage
 from state.dialogue.turn import Turn, offers
-from state.understand import Offer, Reading, understand
+from state.understand import Offer, Reading, confirms, understand
 from state.understand.cues import goes_back, holds_on, party, refuses_recording, seeks
 from state.understand.second import disposed, wants_second
 
@@ -56,6 +56,9 @@ def second_wanted(session: Session, text: str) -> tuple[Offer, ...] | None:
     if not coping.knows_them(session):
         return None
     choosable = offers(session)
+    if session.stage is Stage.READBACK and confirms(text, choosable, session.locale) != "unsure":
+        # A bare yes says nothing about several offers, and everything to the question that was asked.
+        return None
     return choosable if wants_second(understand(text, choosable, session.locale)) else None
 
 

@@ -183,6 +183,10 @@ class Catalogue:
         elif self._may_name(said[at]):
             if word in self.mistyped:
                 yield Slot(at + 1, "NAME", frozenset(self.mistyped[word]), exact=False)
+            # A recogniser writes one word as two: "sour dough".
+            halves = stem("".join(said[at : at + 2]))
+            if len(said) > at + 1 and halves in self.calls:
+                yield Slot(at + 2, "NAME", frozenset(self.calls[halves]), exact=False)
             yield from self._misheard(said, at)
 
     def _misheard(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
@@ -193,10 +197,13 @@ class Catalogue:
         for end in range(at + 1, min(at + 3, len(said)) + 1):
             if not self._may_name(said[end - 1]):
                 return
-            run = "".join(said[at:end])
-            near = [n for brand, n in self.joined if _sounds_like(run, brand)]
-            if len(near) == 1:
-                yield Slot(end, "BRAND", frozenset(near), exact=False)
+            run, later = "".join(said[at:end]), "".join(said[at + 1 : end])
+            near = [(brand, n) for brand, n in self.joined if _sounds_like(run, brand)]
+            if near:
+                # A word more, before or behind, is a word of its own: "ew bakersrow", "bakersrow eh".
+                if len(near) == 1 and not _sounds_like(later, near[0][0]):
+                    yield Slot(end, "BRAND", frozenset({near[0][1]}), exact=False)
+                return
 
 
 def _sounds_like(run: str, brand: str) -> bool:

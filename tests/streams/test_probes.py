@@ -186,7 +186,7 @@ def lane(clock: SteppedClock, tmp_path: Path) -> Lane:
         folder=tmp_path,
         client={},
     )
-    return Lane(Ledger(Job(), settings, clock, BlockCache(1 << 20)), Silent({}, "x"), clock)
+    return Lane(Ledger(Job(), settings, clock, BlockCache(1 << 20)), Silent({}, "app", "x"), clock)
 
 
 def test_a_restore_may_take_any_time_as_long_as_it_reads_on(lane: Lane, clock: SteppedClock) -> None:
@@ -242,7 +242,7 @@ def test_records_that_wait_count_from_when_the_last_one_was_processed(
 def test_a_broker_that_does_not_answer_is_asked_about_one_partition_only(
     lane: Lane, clock: SteppedClock
 ) -> None:
-    lanes = Lanes(lambda *_: lane.ledger, Silent({}, "x"), clock, lambda _: None)
+    lanes = Lanes(lambda *_: lane.ledger, Silent({}, "app", "x"), clock, lambda _: None)
     lanes.lanes = {0: lane, 1: lane}
     assert lanes.lags() == {}
     lanes.watch()

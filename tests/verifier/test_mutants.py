@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from schemas.facts import Attributes
-from state import answers, offers
+from state import admissible, answers, offers
 from state.gate import Verdict
 from streams.verifier.judge import judge
 from tests.builders import a_customer, an_exception, an_option, pounds
@@ -29,7 +29,7 @@ def a_day_with(option, **wishes) -> Honest:
 
 
 def without_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (offers, answers):
+    for module in (admissible, offers, answers):
         monkeypatch.setattr(module, "judge", lambda _option, _question: Verdict(()))
 
 
