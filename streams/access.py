@@ -14,7 +14,7 @@ from streams.rights import Right
 
 TIMEOUT_S = 30.0
 # The client gives up first, and says why.
-_GRACE_S = 5.0
+GRACE_S = 5.0
 # A new cluster makes its list of groups at the first question; a start does not wait for that for long.
 _GROUPS_S = 10.0
 # How long each try may take: a refusal is seen between two of them, and a slow broker has the last ones.
@@ -96,7 +96,7 @@ def described(
     )
     for name, future in asked.items():
         try:
-            there[name] = future.result(TIMEOUT_S + _GRACE_S)
+            there[name] = future.result(TIMEOUT_S + GRACE_S)
         except TimeoutError as error:
             raise UnreachableError(f"no answer about topic {name} in {TIMEOUT_S:.0f} s") from error
         except KafkaException as error:
@@ -128,7 +128,7 @@ def _groups(admin: AdminClient, wanted: Mapping[str, set[str]]) -> list[str]:
     for name, future in asked.items():
         # A group that nobody has joined yet, or whose coordinator moves, says nothing about rights.
         try:
-            lacking = _lacking(wanted[name], future.result(_GROUPS_S + _GRACE_S).authorized_operations)
+            lacking = _lacking(wanted[name], future.result(_GROUPS_S + GRACE_S).authorized_operations)
         except TimeoutError:
             lacking = []
         except KafkaException as error:

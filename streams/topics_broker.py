@@ -12,7 +12,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from streams.access import TIMEOUT_S, UnreachableError, connected, described, refused
+from streams.access import GRACE_S, TIMEOUT_S, UnreachableError, connected, described, refused
 from streams.login import address
 from streams.topics import Difference, Topic, plan
 
@@ -45,7 +45,7 @@ def read(client: Mapping[str, str], names: Iterable[str]) -> dict[str, Topic]:
         [ConfigResource(ResourceType.TOPIC, name) for name in there], request_timeout=TIMEOUT_S
     )
     try:
-        configs = {resource.name: future.result(TIMEOUT_S) for resource, future in asked.items()}
+        configs = {resource.name: future.result(TIMEOUT_S + GRACE_S) for resource, future in asked.items()}
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             raise refused(client, [f"DescribeConfigs topic {name}" for name in there]) from error
@@ -82,7 +82,7 @@ def apply(client: Mapping[str, str], wanted: Sequence[Topic]) -> list[Difference
             request_timeout=TIMEOUT_S,
         )
         for future in created.values():
-            future.result(TIMEOUT_S)
+            future.result(TIMEOUT_S + GRACE_S)
     # One request may name a topic once only, so its settings travel together.
     entries: dict[str, list[ConfigEntry]] = {}
     for difference in to_do:
@@ -100,7 +100,7 @@ def apply(client: Mapping[str, str], wanted: Sequence[Topic]) -> list[Difference
             request_timeout=TIMEOUT_S,
         )
         for future in altered.values():
-            future.result(TIMEOUT_S)
+            future.result(TIMEOUT_S + GRACE_S)
     return _settled(client, wanted)
 
 
