@@ -23,7 +23,8 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
-    "shared_buffers": "64MB",
+    # Each session counts what it has touched of them as its own.
+    "shared_buffers": "16MB",
 }
 
 

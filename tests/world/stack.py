@@ -301,10 +301,10 @@ class Stack:
             self._keeper.join()
         # Their data goes with them: who does not end at once is ended.
         _at_once([partial(process.stop, timeout_s=_STOP_S) for process in self.processes.values()])
-        _at_once([partial(one.part.stop, timeout_s=_STOP_S) for one in self.simulators.values()])
-        _at_once([part.stop for part in (self.postgres, self.s3) if part is not None])
-        if self.kafka is not None:
-            self.kafka.close()
+        ends = [partial(one.part.stop, timeout_s=_STOP_S) for one in self.simulators.values()]
+        ends += [part.stop for part in (self.postgres, self.s3) if part is not None]
+        ends += [self.kafka.close] if self.kafka is not None else []
+        _at_once(ends)
         self._clear(keep=(_MARK, "logs"))
         os.close(self._lock)
 
