@@ -17,7 +17,13 @@ _PATIENCE_S = 30.0
 """For how long one request and its answer may take: a scrape asks the broker for each partition's lag."""
 _BODY_MAX = 65_536
 _LENGTH = re.compile(r"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_WORDS = {200: "OK", 400: "Bad Request", 404: "Not Found", 503: "Service Unavailable"}
+_WORDS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 """The format in which `generate_latest` writes."""
 Answer = tuple[int, str, bytes]
@@ -66,11 +72,7 @@ class Surface:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                length = _LENGTH.search(head)
-                body = await reader.readexactly(min(int(length[1]), _BODY_MAX)) if length else b""
-                method, target, _ = head.split(" ", 2)
-                status, kind, said = await self._answer(method, target.partition("?")[0], body)
+                status, kind, said = await self._answered(*await _request(reader))
                 writer.write(
                     f"HTTP/1.1 {status} {_WORDS[status]}\r\nContent-Type: {kind}\r\n"
                     f"Content-Length: {len(said)}\r\nConnection: close\r\n\r\n".encode()
@@ -81,6 +83,14 @@ class Surface:
             log.info("whoever asked is gone, too slow or speaks no HTTP: %s", type(failure).__name__)
         finally:
             writer.close()
+
+    async def _answered(self, method: str, path: str, body: bytes) -> Answer:
+        try:
+            return await self._answer(method, path, body)
+        except Exception:
+            # Our fault and not the caller's, who has to see that; only this answer is lost.
+            log.exception("no answer to %s %s", method, path)
+            return _json(500, {"error": "a fault of this process: its log says which"})
 
     async def _answer(self, method: str, path: str, body: bytes) -> Answer:
         match method, path:
@@ -100,6 +110,15 @@ class Surface:
                 return _json(200, {"quiescent": await asyncio.to_thread(self._health.quiescent)})
             case _:
                 return _json(404, {"error": f"there is no {method} {path}"})
+
+
+async def _request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
+    """(method, path, body); raises `ValueError` for what is no HTTP."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    length = _LENGTH.search(head)
+    body = await reader.readexactly(min(int(length[1]), _BODY_MAX)) if length else b""
+    method, target, _ = head.split(" ", 2)
+    return method, target.partition("?")[0], body
 
 
 def _json(status: int, said: object) -> Answer:

@@ -167,3 +167,16 @@ def test_a_failpoint_that_nobody_passes_or_that_is_misspelt_is_refused_in_words(
 def test_a_failpoint_may_ask_for_any_of_the_three_ends() -> None:
     for then in ("kill_9", "stop", "delay"):
         Failpoints().arm(Failpoint("before_apply", then))
+
+
+def test_a_fault_of_ours_is_answered_as_ours_and_the_next_question_is_heard() -> None:
+    def broken() -> list[str]:
+        raise ValueError("a bug")
+
+    async def talk(ask: Any, health: Health) -> None:
+        health.not_live = broken  # type: ignore[method-assign]
+        status, text = await ask("/livez")
+        assert (status, "fault of this process" in text) == (500, True)
+        assert (await ask("/readyz"))[0] == 200
+
+    asked(talk)

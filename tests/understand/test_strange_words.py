@@ -5,18 +5,14 @@ from pathlib import Path
 import pytest
 
 from state.understand import Offer, understand
+from tests.understand.speech import BREAD, BUTTER
 
 DATA = Path(__file__).parent / "data"
-BREAD = (
-    Offer(1, "Baker's Row Sourdough", 240, "400 g", "Baker's Row"),
-    Offer(2, "Corner Shop White Sourdough", 160, "500 g", "Corner Shop"),
-)
 OATS = (
     Offer(1, "Two Rivers Oat Drink", 190, "1 l", "Two Rivers"),
     Offer(2, "No Added Sugar Oat Milk", 175, "1 l", "Plainly"),
     Offer(3, "Oatly Barista", 220, "1 l", "Oatly"),
 )
-BUTTER = (Offer(1, "Hillside Butter", 280, "250 g", "Hillside"),)
 SHELVES = {
     "bread": (
         BREAD,
