@@ -47,12 +47,12 @@ check: setup ## format, lint, strict types, import direction, contracts (no test
 	@.venv/bin/saveline policy check
 
 .PHONY: test
-test: setup ## every test but the long chaos; starts what it needs
-	@.venv/bin/pytest -m 'not chaos' -n 2 --dist loadgroup $(PYTEST_ARGS)
+test: setup ## every test; starts what it needs
+	@.venv/bin/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## only the tests that start no real component
-	@.venv/bin/pytest -m 'not chaos and not real' -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@.venv/bin/pytest -m 'not real' -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: test-observability
 test-observability: setup ## metrics, alerts, runbooks and dashboards on a system that lives through the demo
@@ -92,7 +92,7 @@ bench-core: setup ## CPU of decide and size of its state (BENCH_JSON=1 prints JS
 	@$(PY) -m tests.bench.core
 
 .PHONY: chaos-engine
-chaos-engine: setup ## kill, freeze, wipe and roll workers and brokers, then recompute everything (LONG=minutes)
+chaos-engine: setup ## kill, freeze, wipe and roll workers and brokers, then recompute everything: two to three minutes (LONG=minutes)
 	@$(PY) -m tests.chaos.engine --minutes $(or $(LONG),1.5)
 
 .PHONY: bench-engine
@@ -112,7 +112,7 @@ lock-policy: setup ## renew the lock of the chart's policy scanner, whose pins c
 .PHONY: coverage
 coverage: setup ## branch coverage of state/ and schemas/ by the fast tests; below 95 % of state/ it fails
 	@.venv/bin/coverage erase
-	@.venv/bin/coverage run -m pytest -q -m 'not real and not chaos' $(COVERING) $(PYTEST_ARGS)
+	@.venv/bin/coverage run -m pytest -q -m 'not real' $(COVERING) $(PYTEST_ARGS)
 	@.venv/bin/coverage report --include='schemas/*'
 	@.venv/bin/coverage report --include='state/*' --fail-under=95
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams import seam
-from streams.assignor import CompleteAssignor
+from streams.assignor import CompleteRoundRobin
 from streams.core import Batch
 from streams.delivery import GroupEngine, PassedThrough, batches
 from streams.login import KafkaSettings
@@ -35,9 +35,10 @@ class ExitingEngine(GroupEngine):
 
 
 class GroupApp(seam.App):
-    """A Faust app that knows its engine, which the transport and the assignor ask."""
+    """A Faust app that knows its engine, which the transport asks."""
 
     engine: ExitingEngine
+    assignors = (CompleteRoundRobin,)
 
 
 def build(app_id: str, kafka: KafkaSettings, handlers: Mapping[str, Handler]) -> GroupApp:
@@ -45,7 +46,6 @@ def build(app_id: str, kafka: KafkaSettings, handlers: Mapping[str, Handler]) ->
     seam.register()
     app = GroupApp(
         app_id,
-        PartitionAssignor=CompleteAssignor,
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=SESSION_TIMEOUT_S / 5,
         broker_request_timeout=90.0,

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
@@ -77,6 +77,9 @@ class Engine(Protocol):
 class App(StockApp):
     """A Faust app that leaves no folders where it is started: that place may be read-only."""
 
+    assignors: Sequence[Any] = ()
+    """What aiokafka asks who owns what, in place of what Faust gives it."""
+
     def _create_directories(self) -> None:
         """Private. Only Faust's own stores and checkpoints would want them; we use none."""
 
@@ -93,17 +96,20 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
     """The thread in which aiokafka runs."""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        """Private. The stock one fixes these three, and no setting reaches them.
+        """Private. The stock one fixes these, and no setting reaches them.
 
         - `read_committed`: the default applied aborted records (measured: 200 commands nobody asked for).
         - no automatic reset: a position that no longer exists has to be an error, not a silent jump.
         - a shorter wait in the broker, see `FETCH_WAIT_MS`.
+        - the setting `PartitionAssignor` holds for apps with tables alone.
         """
         consumer = super()._create_worker_consumer(transport)
+        own = self.app.assignors  # type: ignore[attr-defined]
         for name, value in (
             ("_isolation_level", "read_committed"),
             ("_auto_offset_reset", "none"),
             ("_fetch_max_wait_ms", FETCH_WAIT_MS),
+            ("_partition_assignment_strategy", own or consumer._partition_assignment_strategy),  # noqa: SLF001
         ):
             if not hasattr(consumer, name):
                 raise RuntimeError(f"aiokafka moved {name}")

@@ -23,7 +23,7 @@ _WATCH_S = 10.0
 
 
 class WorkerApp(seam.App):
-    """A Faust app that knows its engine, which the transport, the store and the assignor ask."""
+    """A Faust app that knows its engine, which the transport and the store ask."""
 
     engine: LedgerEngine
     surface: Surface

@@ -1,21 +1,74 @@
 """What engine chaos happens to: supervised workers, a steady trickle of events, and a note of every commit."""
 
 import contextlib
+import hashlib
 import random
+import statistics
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from connectors.clock import SystemClock
 from tests.streams.job import Event
 from tests.streams.processes import Worker
 from tests.streams.rig import Rig
 
 SESSION_S = 6.0
+WORK_S = 15.0
+RESUME_S = SESSION_S + WORK_S
+"""Within this after a fault every partition has to commit again; starting a broker is not counted."""
+SLOWER_MAX = 4.0
+"""A machine that is slower still excuses no more: whoever needs longer is called stalled."""
 IN_FLIGHT_MS = 100
+
+
+class Pace:
+    """How fast this machine is just now, by a fixed piece of work that is done twice a second.
+
+    The session's timeout is time; what follows it (starting, joining, restoring) is work, and a machine that others
+    keep busy takes longer over it. The yardstick is the same run's quickest piece, so that nothing is allowed for an
+    engine that waits: only for a machine that did not let anybody go on.
+    """
+
+    PIECE = bytes(16 << 20)
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[int, float]] = []
+        """When each one ended, in epoch milliseconds, and the seconds it took."""
+        self._clock = SystemClock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        for _ in range(10):
+            self._work()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(0.5):
+            self._work()
+
+    def _work(self) -> None:
+        # Hashing lets other threads go on meanwhile, so that it waits for a processor and for nothing else.
+        began_s = time.monotonic()
+        hashlib.sha256(self.PIECE).digest()
+        self.pieces.append((round(self._clock.now().timestamp() * 1000), time.monotonic() - began_s))
+
+    def resume_s(self, start_ms: int) -> float:
+        """How long all may take to commit again after an instant; never less than `RESUME_S`."""
+        pieces = list(self.pieces)
+        since = [took_s for at_ms, took_s in pieces if at_ms > start_ms] or [pieces[-1][1]]
+        quickest_s = min(took_s for _, took_s in pieces)
+        return SESSION_S + WORK_S * min(statistics.median(since) / quickest_s, SLOWER_MAX)
 
 
 class Supervisor:

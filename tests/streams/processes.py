@@ -1,5 +1,6 @@
 """Worker processes under test: started with settings by environment, watched over HTTP, ended by pid."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.streams.rig import Rig, until
 from tests.world.part import free_port
@@ -59,6 +62,18 @@ class Worker:
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def frozen(self) -> bool:
+        """Stopped by a signal."""
+        assert self.process is not None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+        return False
+
+    @property
+    def answers(self) -> bool:
+        return self.ask("/livez")[0] != 0
 
     def ready(self) -> bool:
         return self.ask("/readyz")[0] == 200

@@ -84,6 +84,14 @@ def test_a_lost_delivery_stops_the_app_and_comes_again(rig: Rig, group: Group) -
     group.wait_for({0, 1, 2})
 
 
+def test_an_app_whose_topic_the_broker_does_not_know_ends_rather_than_stands_idle(
+    rig: Rig, group: Group
+) -> None:
+    process = group.start(TOPIC="nobody-made-this")
+    assert process.wait(120) == EXIT_STOPPED
+    assert "the broker does not know nobody-made-this" in group.log.read_text()
+
+
 def test_what_was_not_acknowledged_comes_again_after_a_kill(rig: Rig, group: Group) -> None:
     first = group.start()
     rig.send(*(Event("a", number) for number in range(5)))
