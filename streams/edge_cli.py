@@ -2,20 +2,17 @@
 
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Annotated, Literal
 
 import psycopg
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from psycopg_pool import ConnectionPool, PoolTimeout
-from pydantic import AfterValidator, PositiveFloat, SecretBytes, SecretStr
+from psycopg_pool import ConnectionPool
+from pydantic import AfterValidator, PositiveFloat, PositiveInt, SecretBytes, SecretStr
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from connectors.claims import Claims
 from connectors.clock import SystemClock
@@ -33,7 +30,6 @@ from connectors.edge.turns import Exchange, Manner
 from connectors.edge.twilio import TwilioHooks
 from connectors.edge.verdicts import Verdicts
 from connectors.edge.voice import VoiceHooks
-from connectors.metrics import IN_EDGE
 from connectors.notes import Notes
 from connectors.outbox import Connection, Outbox
 from connectors.register import migrate
@@ -48,14 +44,12 @@ from schemas.codec import Codec
 from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
-from streams import access, logs, rights
+from streams import access, edge_platform, logs, rights
 from streams.access import RefusedError, UnreachableError
 from streams.connector_settings import key_of_32_bytes, several_secrets
 from streams.edge_probes import Probed, UnderTest
 from streams.environment import Faulty, FromEnvironment, read
-from streams.metrics import exposed
 
-_READY_S = 1.0
 # Longer than balancers and providers keep an idle connection (60 s at most of them): who closes first must be the
 # one who asks, else a webhook meets the closing and is lost.
 _KEEP_ALIVE_S = 75
@@ -91,11 +85,19 @@ class EdgeSettings(FromEnvironment):
     second_opinion_url: str = ""
     """A second understanding that may propose; empty for none."""
     http_port: int = 8082
+    platform_port: PositiveInt | None = None
+    """Where probes, metrics and the version are asked; without one on `http_port`, beside the doors."""
     connections_max: int = 20
     database_wait_s: float = 4.0
     """For how long a request waits for a connection: a provider waits some seconds more."""
     test_switch: bool = False
     """Whether `/_test/...` exists. Never in production."""
+
+    @staticmethod
+    def contradictions(given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        yield from FromEnvironment.contradictions(given)
+        if str(given.get("platform_port", "")) == str(given.get("http_port", EdgeSettings.http_port)):
+            yield "platform_port", "is SAVELINE_HTTP_PORT: set another, or none"
 
 
 def edge() -> int:
@@ -120,7 +122,11 @@ def edge() -> int:
         log_config=None,
         timeout_keep_alive=_KEEP_ALIVE_S,
     )
-    uvicorn.Server(config).run()
+    sockets = [config.bind_socket()]
+    if settings.platform_port is not None:
+        config.port = settings.platform_port
+        sockets.append(config.bind_socket())
+    uvicorn.Server(config).run(sockets)
     return 0
 
 
@@ -139,7 +145,7 @@ def _lacking(settings: EdgeSettings) -> list[str]:
     return found
 
 
-def application(settings: EdgeSettings) -> Starlette:
+def application(settings: EdgeSettings) -> ASGIApp:
     codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
     pool: ConnectionPool[Connection] = ConnectionPool(
         settings.pg_dsn.get_secret_value(),
@@ -213,8 +219,12 @@ def application(settings: EdgeSettings) -> Starlette:
         door = SignedDoor(_split(settings.driver_secrets), settings.public_url, clock)
         tools += DriverDoor(door, notes).routes()
     talk: list[BaseRoute] = [*voice.routes(), *RelaySockets(exchange).routes()]
-    pages.router.routes.extend([*tools, *hooks.routes(), *talk, *_platform(pool)])
-    return pages
+    pages.router.routes.extend([*tools, *hooks.routes(), *talk])
+    platform = edge_platform.routes(pool)
+    if settings.platform_port is None:
+        pages.router.routes.extend(platform)
+        return pages
+    return edge_platform.ByPort(pages, Starlette(routes=platform), settings.platform_port)
 
 
 def _asking(second: SecondOpinion) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
@@ -224,34 +234,6 @@ def _asking(second: SecondOpinion) -> Callable[[Starlette], AbstractAsyncContext
             yield
 
     return lifespan
-
-
-def _platform(pool: ConnectionPool[Connection]) -> list[Route]:
-    def live(_request: Request) -> Response:
-        return JSONResponse({"ok": True})
-
-    def ready(_request: Request) -> Response:
-        try:
-            with pool.connection(timeout=_READY_S) as connection:
-                connection.execute("SELECT 1")
-        except (PoolTimeout, OSError) as error:
-            return JSONResponse({"ok": False, "reasons": [f"postgres: {type(error).__name__}"]}, 503)
-        return JSONResponse({"ok": True, "reasons": []})
-
-    told = exposed(*(one.metric for one in IN_EDGE))
-
-    def metrics(_request: Request) -> Response:
-        return Response(generate_latest(told), media_type=CONTENT_TYPE_LATEST)
-
-    def told_version(_request: Request) -> Response:
-        return JSONResponse({"version": version("saveline")})
-
-    return [
-        Route("/livez", live),
-        Route("/readyz", ready),
-        Route("/metrics", metrics),
-        Route("/version", told_version),
-    ]
 
 
 def _split(secrets: SecretStr) -> list[str]:

@@ -156,12 +156,12 @@ def test_every_pod_is_closed_but_for_what_it_needs() -> None:
     )
     providers = {"443/TCP anywhere", "587/TCP anywhere"}
     scraped = {
-        'http/TCP [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]'
+        'platform/TCP [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]'
     }
     assert {name: ways for name, *ways in network(SETS["minimal"])} == {
         "shop-worker": [scraped, dns | kafka],
         "shop-connectors-all": [scraped, dns | kafka | postgres | providers],
-        "shop-edge": [{"http/TCP anywhere"}, dns | kafka | postgres | providers],
+        "shop-edge": [scraped | {"http/TCP anywhere"}, dns | kafka | postgres | providers],
         "shop-migrate": [set(), dns | postgres],
     }
     # Whatever else is ever added to the release begins closed.
@@ -181,7 +181,7 @@ def test_the_network_is_narrowed_to_peers() -> None:
 
 
 def test_only_public_pages_are_reached_from_outside() -> None:
-    """Every route of the edge has one door, but for what only the cluster may ask."""
+    """Every route of the edge has one door, but for what only the cluster may ask, on a port that has no way in."""
     schema = json.loads((CHART / "values.schema.json").read_text())
     doors = schema["properties"]["ingress"]["properties"]["doors"]["items"]["enum"]
     behind = {route: [door for door in doors if route.startswith(f"{door}/")] for route in ROUTES}
@@ -196,6 +196,10 @@ def test_only_public_pages_are_reached_from_outside() -> None:
     assert ingress["spec"]["tls"] == [{"hosts": ["ask.shop.example"], "secretName": "ask-tls"}]
     (rule,) = ingress["spec"]["rules"]
     assert rule["host"] == "ask.shop.example"
+    (service,) = [
+        one for one in rendered(GROCER) if one["kind"] == "Service" and one["metadata"]["name"] == "shop-edge"
+    ]
+    assert [one["targetPort"] for one in service["spec"]["ports"]] == ["http"]
     assert [(one["path"], one["pathType"]) for one in rule["http"]["paths"]] == [
         (door, "Prefix") for door in GROCER["ingress"]["doors"]
     ]

@@ -45,7 +45,10 @@ def container(stack: Stack, name: str) -> dict[str, Any]:
 
 
 def environment(stack: Stack, one: dict[str, Any], port: int, folder: Path) -> dict[str, str]:
-    """The Secret's variables, over them the pod's own; its files, address and volume are here others."""
+    """The Secret's variables, over them the pod's own; its files, addresses and volume are here others.
+
+    `port` is the one that the probes ask.
+    """
     settings = {f"SAVELINE_{name}" for name in SETTINGS}
     secret = {name: value for name, value in stack.environment.items() if name not in settings}
     # A pod has no such switch.
@@ -54,7 +57,8 @@ def environment(stack: Stack, one: dict[str, Any], port: int, folder: Path) -> d
     written = {each["name"]: _value(each, secret) for each in one["env"]}
     here = {
         "SAVELINE_HTTP_HOST": "127.0.0.1",
-        "SAVELINE_HTTP_PORT": str(port),
+        "SAVELINE_HTTP_PORT": str(port if len(one.get("ports", [])) < 2 else free_port()),
+        "SAVELINE_PLATFORM_PORT": str(port),
         "SAVELINE_DATA_FOLDER": str(folder / "state"),
         **{name: secret[name] for name in ("SAVELINE_FCM_ACCOUNT_FILE", "SAVELINE_EVIDENCE_KEY_FILE")},
     }
@@ -77,14 +81,16 @@ def test_the_rendered_process_starts_beside_the_others_and_meets_its_probes(
 ) -> None:
     one, port = container(stack, name), free_port()
     assert one["command"] == ["saveline"]
-    assert one["ports"][0]["containerPort"] == int(
-        next(e["value"] for e in one["env"] if e["name"] == "SAVELINE_HTTP_PORT")
-    )
+    told = {each["name"]: each.get("value") for each in one["env"]}
+    listens = {each["name"]: str(each["containerPort"]) for each in one["ports"]}
+    assert told["SAVELINE_HTTP_PORT"] == listens.get("http", listens["platform"])
+    assert told.get("SAVELINE_PLATFORM_PORT", listens["platform"]) == listens["platform"]
     command = [SAVELINE, *one["args"]]
     part = Part(name, command, tmp_path / "log", env=environment(stack, one, port, tmp_path), cwd=tmp_path)
 
     def meets(probe: str) -> bool:
         path = one[probe]["httpGet"]["path"]
+        assert one[probe]["httpGet"]["port"] == "platform"
         return requests.get(f"http://127.0.0.1:{port}{path}", timeout=5).ok
 
     part.start(lambda: meets("readinessProbe"), timeout_s=120)

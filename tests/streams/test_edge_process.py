@@ -1,4 +1,4 @@
-"""The edge's process by its command line: pages and webhooks on one port, nothing without its settings."""
+"""The edge's process by its command line: doors on one port, the platform's on another, nothing without settings."""
 
 import base64
 import os
@@ -20,9 +20,10 @@ pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
 
 
 @pytest.fixture
-def url(dsn: str, tmp_path: Path) -> Iterator[str]:
+def edge(dsn: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Where its doors are, and where the platform asks."""
     upgrade(dsn)
-    port = free_port()
+    port, platform_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     given = {
         "PG_DSN": dsn,
@@ -34,6 +35,7 @@ def url(dsn: str, tmp_path: Path) -> Iterator[str]:
         "VAULT_KEY": base64.b64encode(b"m" * 32).decode(),
         "TWILIO_AUTH_TOKEN": "older,newer",
         "HTTP_PORT": str(port),
+        "PLATFORM_PORT": str(platform_port),
         "BROKER": "127.0.0.1:9",
     }
     part = Part(
@@ -44,25 +46,34 @@ def url(dsn: str, tmp_path: Path) -> Iterator[str]:
         cwd=ROOT,
     )
     part.start(lambda: answers(port), timeout_s=120)
-    yield url
+    yield url, f"http://127.0.0.1:{platform_port}"
     # It finishes what it answers, then lets the signal have its way.
     assert part.stop() in (0, -signal.SIGTERM)
 
 
-def test_the_pages_and_the_webhooks_are_there_and_so_is_what_a_platform_asks(url: str) -> None:
-    assert requests.get(f"{url}/livez", timeout=5).ok
-    assert requests.get(f"{url}/readyz", timeout=5).json() == {"ok": True, "reasons": []}
-    assert "version" in requests.get(f"{url}/version", timeout=5).json()
-    assert "python_info" in requests.get(f"{url}/metrics", timeout=5).text
-    assert requests.get(f"{url}/c/forged", timeout=5).status_code == 404
+def test_the_pages_and_the_webhooks_are_on_one_port_and_what_a_platform_asks_on_another(
+    edge: tuple[str, str],
+) -> None:
+    url, platform = edge
+    assert requests.get(f"{platform}/livez", timeout=30).ok
+    assert requests.get(f"{platform}/readyz", timeout=30).json() == {"ok": True, "reasons": []}
+    assert "version" in requests.get(f"{platform}/version", timeout=30).json()
+    assert requests.get(f"{url}/c/forged", timeout=30).status_code == 404
+    # Neither has what is the other's, whatever a caller says of where it is.
+    for path in ("/livez", "/readyz", "/metrics", "/version"):
+        at = {"Host": platform.removeprefix("http://")}
+        assert requests.get(f"{url}{path}", headers=at, timeout=30).status_code == 404
+    assert requests.get(f"{platform}/c/forged", timeout=30).text == "Not Found"
+    told = requests.get(f"{platform}/metrics", timeout=30).text
+    assert 'saveline_edge_requests_total{route="/c/{token}",status="4xx"} 1.0' in told
     # What only tests may do is not there.
-    assert requests.get(f"{url}/_test/quiescent", timeout=5).status_code == 404
+    assert requests.get(f"{url}/_test/quiescent", timeout=30).status_code == 404
     form = {"MessageSid": "SM1", "MessageStatus": "sent"}
-    assert requests.post(f"{url}/twilio/status/A1~E1.1", data=form, timeout=5).status_code == 403
+    assert requests.post(f"{url}/twilio/status/A1~E1.1", data=form, timeout=30).status_code == 403
     signature = RequestValidator("older").compute_signature(f"{url}/twilio/status/A1~E1.1", form)
     headers = {"X-Twilio-Signature": signature}
     # Nobody sent such a command.
-    answer = requests.post(f"{url}/twilio/status/A1~E1.1", data=form, headers=headers, timeout=5)
+    answer = requests.post(f"{url}/twilio/status/A1~E1.1", data=form, headers=headers, timeout=30)
     assert answer.status_code == 404
 
 
@@ -70,7 +81,7 @@ def test_every_missing_setting_is_named_at_once() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SAVELINE_")}
     ended = subprocess.run(
         [sys.executable, "-m", "streams.cli", "edge"],
-        env=environment | {"SAVELINE_LINK_SECRETS": "one,"},
+        env=environment | {"SAVELINE_LINK_SECRETS": "one,", "SAVELINE_PLATFORM_PORT": "8082"},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -80,3 +91,4 @@ def test_every_missing_setting_is_named_at_once() -> None:
     for name in ("PG_DSN", "PUBLIC_URL", "APP_SECRETS", "TWILIO_AUTH_TOKEN", "VAULT_KEY"):
         assert f"SAVELINE_{name}: Field required" in ended.stderr
     assert "SAVELINE_LINK_SECRETS: Value error, one or more secrets" in ended.stderr
+    assert "SAVELINE_PLATFORM_PORT: is SAVELINE_HTTP_PORT: set another, or none" in ended.stderr

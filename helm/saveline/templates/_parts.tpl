@@ -72,18 +72,21 @@ securityContext:
 envFrom:
   - secretRef: {name: {{ .root.Values.secretName }}}
 ports:
-  - {name: http, containerPort: {{ .port }}}
+  - {name: platform, containerPort: {{ .port }}}
+  {{- with .doors }}
+  - {name: http, containerPort: {{ . }}}
+  {{- end }}
 # Live: a restart would help. A rebalance or a broker that is away is no reason.
 livenessProbe:
-  httpGet: {path: /livez, port: http}
+  httpGet: {path: /livez, port: platform}
   periodSeconds: 10
   failureThreshold: 6
 readinessProbe:
-  httpGet: {path: /readyz, port: http}
+  httpGet: {path: /readyz, port: platform}
   periodSeconds: 5
 # Policies and the registry come first; during a restore a worker answers already.
 startupProbe:
-  httpGet: {path: /livez, port: http}
+  httpGet: {path: /livez, port: platform}
   periodSeconds: 5
   failureThreshold: 60
 {{- end }}
@@ -96,5 +99,10 @@ startupProbe:
 - {name: SAVELINE_PUBLIC_URL, value: "https://{{ .root.Values.ingress.host }}"}
 {{- end }}
 - {name: SAVELINE_HTTP_HOST, value: "0.0.0.0"}
+{{- if .doors }}
+- {name: SAVELINE_HTTP_PORT, value: "{{ .doors }}"}
+- {name: SAVELINE_PLATFORM_PORT, value: "{{ .port }}"}
+{{- else }}
 - {name: SAVELINE_HTTP_PORT, value: "{{ .port }}"}
+{{- end }}
 {{- end }}
