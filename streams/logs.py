@@ -19,6 +19,10 @@ ALLOWED = frozenset(
 )
 # They tell every address that they ask.
 _CHATTY = ("twilio", "urllib3", "botocore", "boto3", "aiokafka.consumer.fetcher")
+_OURS = ("schemas", "state", "connectors", "streams")
+# While a broker is away its clients say so some twenty times a second.
+_REPEATED_S = 30.0
+_REMEMBERED_MAX = 500
 
 
 def configure(process: str, level: int = logging.INFO) -> None:
@@ -39,11 +43,37 @@ def configure_words(process: str, level: int = logging.INFO) -> None:
     """The same for a process in which nothing says more than words."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(process))
+    handler.addFilter(Repeats())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Repeats(logging.Filter):
+    """What a library says again and again passes once in 30 s, with how often it was left out since: `repeated`.
+
+    Our own lines always pass, and so does a failure with its frames.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] in _OURS or record.exc_info:
+            return True
+        words = record.name, record.getMessage()
+        at_s, repeated = self._passed.get(words, (float("-inf"), 0))
+        if record.created - at_s < _REPEATED_S:
+            self._passed[words] = at_s, repeated + 1
+            return False
+        if len(self._passed) >= _REMEMBERED_MAX:
+            self._passed.clear()
+        self._passed[words] = record.created, 0
+        record.repeated = repeated
+        return True
 
 
 class JsonLines(logging.Formatter):
@@ -62,6 +92,8 @@ class JsonLines(logging.Formatter):
         }
         said = record.__dict__.get("said")
         line |= said if said is not None else {"event": record.getMessage()}
+        if repeated := record.__dict__.get("repeated"):
+            line["repeated"] = repeated
         if record.exc_info and record.exc_info[0] is not None:
             kind, _, frames = record.exc_info
             # Its type and its place. Not its text: that may quote a record, and so personal data.

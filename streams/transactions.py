@@ -13,7 +13,8 @@ from streams.outcomes import Fenced, LedgerFailure, Unreachable, Unsettled
 from streams.quarantine import BYTES_MAX
 from streams.settings import LedgerSettings
 
-log = logging.getLogger(__name__)
+# The client's own words, under its own name: it may say them often.
+_client_log = logging.getLogger("confluent_kafka")
 
 # A broker that is away is not waited for: the successor settles the transaction anyway.
 ABANDON_S = 2.0
@@ -182,7 +183,7 @@ class Transactions:
 
 
 def _noted(error: KafkaError) -> None:
-    log.info("producer: %s", error)
+    _client_log.info("producer: %s", error)
 
 
 def _refused(error: Exception) -> LedgerFailure:

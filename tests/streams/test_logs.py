@@ -67,3 +67,37 @@ def test_lines_of_others_are_json_too_and_the_talkative_are_quiet(logged) -> Non
     logging.getLogger("twilio.http_client").info("Query Params: %s", PHONE)
     (line,) = [line for line in logged() if line["logger"] != "asyncio"]
     assert (line["logger"], line["event"]) == ("faust", "the worker is ready")
+
+
+def _says(words: str, at_s: float, **more: object) -> None:
+    """As a library of somebody else does, at this second."""
+    record = logging.makeLogRecord(
+        {
+            "name": "aiokafka",
+            "msg": words,
+            "levelno": logging.ERROR,
+            "levelname": "ERROR",
+            "created": at_s,
+            **more,
+        }
+    )
+    logging.getLogger("aiokafka").handle(record)
+
+
+def test_words_that_come_again_and_again_are_written_once_in_a_while_and_counted(logged) -> None:
+    for tenth in range(310):
+        _says("Unable connect to node", 1000.0 + tenth / 10)
+    _says("Discovered coordinator", 1005.0)
+    lines = logged()
+    assert [(line["event"], line.get("repeated")) for line in lines] == [
+        ("Unable connect to node", None),
+        ("Unable connect to node", 299),
+        ("Discovered coordinator", None),
+    ]
+
+
+def test_our_own_lines_and_a_failure_with_its_place_are_never_left_out(logged) -> None:
+    for _ in range(2):
+        structlog.get_logger("connectors.dispatch").info("sent", command_id="a~x1.3", channel="sms")
+        _says("stopping", 1000.0, exc_info=(ValueError, ValueError(), None))
+    assert [line["event"] for line in logged()] == ["sent", "stopping", "sent", "stopping"]
