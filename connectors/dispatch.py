@@ -25,6 +25,7 @@ from connectors.claims import Claim, Claims, Judge
 from connectors.clock import Clock
 from connectors.metrics import PROVIDER_S, SENDS
 from connectors.rates import Rate
+from connectors.rounds import Rounds
 from connectors.unsettled import Unsettled
 from schemas.commands import ChannelCommand
 from schemas.words import Channel, ReceiptState
@@ -67,6 +68,7 @@ class Dispatcher:
         judge: Judge,
         parcel_of: Callable[[ChannelCommand, str], Parcel],
         unsettled: Unsettled,
+        rounds: Rounds,
         seal_text: Callable[[str, str], bytes] = lambda _customer_ref, _text: b"",
         claim_age_max: timedelta = CLAIM_AGE_MAX,
         reach: Reach = nowhere,
@@ -74,6 +76,7 @@ class Dispatcher:
         self._claims, self._lanes, self._clock = claims, lanes, clock
         self._judge, self._parcel_of, self._unsettled = judge, parcel_of, unsettled
         self._seal_text, self._claim_age_max, self._reach = seal_text, claim_age_max, reach
+        self._rounds = rounds
         self._fault: BaseException | None = None
 
     def run(self, ended: threading.Event) -> None:
@@ -108,21 +111,24 @@ class Dispatcher:
 
     def _house(self, ended: threading.Event) -> None:
         while not ended.is_set():
-            self._claims.recover(self._claim_age_max)
-            self._unsettled.round()
+            with self._rounds.at("housekeeping") as moved:
+                self._claims.recover(self._claim_age_max)
+                self._unsettled.round(moved)
             ended.wait(_HOUSEKEEPING_S)
 
     def _lane(self, ended: threading.Event, channel: Channel) -> None:
         lane, pauses = self._lanes[channel], Pauses(self._claims.filed)
+        claimed = self._rounds.watched(f"the claiming of {channel}", self._claims.claim)
+        send = self._rounds.watched(f"a send by {channel}", self._send)
         under_way: set[Future[None]] = set()
         with ThreadPoolExecutor(lane.workers, thread_name_prefix=str(channel)) as threads:
             while not ended.is_set():
                 pauses.looks()
                 free = lane.workers - len(under_way)
-                claims = self._claims.claim(channel, free, self._judge, lane.rate) if free else []
+                claims = claimed(channel, free, self._judge, lane.rate) if free else []
                 if claims:
                     pauses.found()
-                under_way |= {threads.submit(self._send, lane, claim) for claim in claims}
+                under_way |= {threads.submit(send, lane, claim) for claim in claims}
                 if under_way:
                     done, under_way = wait(under_way, timeout=_IDLE_S, return_when=FIRST_COMPLETED)
                     for future in done:

@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from connectors.clock import Clock
 from connectors.outbox import Connection
+from connectors.rounds import Rounds
 
 log = structlog.get_logger()
 
@@ -25,8 +26,10 @@ _OVER = ("sent", "rejected", "suppressed", "cancelled", "ambiguous")
 class Retention:
     """`keep` is longer than any command can come again: a claim that is gone keeps no repeat from leaving."""
 
-    def __init__(self, pool: ConnectionPool[Connection], clock: Clock, keep: timedelta) -> None:
-        self._pool, self._clock, self._keep = pool, clock, keep
+    def __init__(
+        self, pool: ConnectionPool[Connection], clock: Clock, keep: timedelta, rounds: Rounds
+    ) -> None:
+        self._pool, self._clock, self._keep, self._rounds = pool, clock, keep, rounds
 
     def run(self, ended: threading.Event) -> None:
         """Once an hour until `ended`."""
@@ -44,9 +47,13 @@ class Retention:
     def round(self) -> int:
         """Everything that is too old now, in small bites; returns how many calls and claims went."""
         removed = 0
-        while bite := self._calls() + self._claims():
+        while bite := self._bite():
             removed += bite
         return removed
+
+    def _bite(self) -> int:
+        with self._rounds.at("retention"):
+            return self._calls() + self._claims()
 
     def _calls(self) -> int:
         with self._pool.connection() as connection, connection.transaction():

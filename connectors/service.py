@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 import psycopg
@@ -30,6 +31,7 @@ from connectors.oms.writeback import WriteBack
 from connectors.outbox import Connection, Outbox, Publish, publish_outbox
 from connectors.rates import Rate
 from connectors.retention import Retention
+from connectors.rounds import Rounds
 from connectors.terms import Terms
 from connectors.unsettled import Patience, Unsettled
 from connectors.vault import Vault
@@ -90,9 +92,10 @@ class Service:
         links: Links,
         oms: Oms,
         archive: Archive,
+        rounds: Rounds,
         reach: Callable[..., None] = nowhere,
     ) -> None:
-        self._setup, self._pool, self._publish = setup, pool, publish
+        self._setup, self._pool, self._publish, self._rounds = setup, pool, publish, rounds
         outbox, blocks = Outbox(encode), Blocks(pool)
 
         def link_for(command: ChannelCommand) -> str:
@@ -122,10 +125,11 @@ class Service:
                 may_repeat=terms.may_repeat,
                 patience=dict(setup.patience),
             ),
+            rounds=rounds,
             seal_text=lambda customer_ref, text: vault.seal(customer_ref, text.encode(), TEXT_PURPOSE),
             reach=reach,
         )
-        self._retention = Retention(pool, clock, setup.keep)
+        self._retention = Retention(pool, clock, setup.keep, rounds)
         self.write_backs = WriteBackQueue(
             pool, outbox, clock, WriteBack(oms, blocked=blocks.against, reach=reach)
         )
@@ -158,8 +162,9 @@ class Service:
         works: list[tuple[str, Callable[[threading.Event], None]]] = [
             ("outbox", self._tell),
             ("retention", self._retention.run),
-            *[("write-back", self.write_backs.run)] * self._setup.write_backs_at_once,
-            *[("evidence", self.evidence.run)] * self._setup.evidence_at_once,
+            *[("write-back", partial(self.write_backs.run, rounds=self._rounds))]
+            * self._setup.write_backs_at_once,
+            *[("evidence", partial(self.evidence.run, rounds=self._rounds))] * self._setup.evidence_at_once,
         ]
         faults: list[BaseException] = []
 
@@ -188,9 +193,10 @@ class Service:
     def _tell(self, ended: threading.Event) -> None:
         # Nobody rings: it is filled in everybody's transactions, and by other processes.
         pauses = Pauses(Bell(), _TOLD_WITHIN_S)
+        publish = self._rounds.watched("outbox", publish_outbox)
         while not ended.is_set():
             try:
-                if publish_outbox(self._pool, self._publish):
+                if publish(self._pool, self._publish):
                     pauses.found()
                 else:
                     pauses.wait()

@@ -47,11 +47,14 @@ class Unsettled:
         self._parcel_of, self._address_of, self._may_repeat = parcel_of, address_of, may_repeat
         self._patience = patience or {}
 
-    def round(self) -> int:
-        """One look at everything that is due; returns how many claims it moved."""
-        return self._look() + self._take_back() + self._ask()
+    def round(self, asks: Callable[[], None] = lambda: None) -> int:
+        """One look at everything that is due; returns how many claims it moved.
 
-    def _look(self) -> int:
+        `asks` is told before each question: a provider that is away lets every one of them wait.
+        """
+        return self._look(asks) + self._take_back(asks) + self._ask(asks)
+
+    def _look(self, asks: Callable[[], None]) -> int:
         now = self._clock.now()
         with self._claims.pool.connection() as connection:
             rows = connection.execute(
@@ -61,6 +64,7 @@ class Unsettled:
             ).fetchall()
         moved = 0
         for body, claimed_at, ambiguous_at, hashed in rows:
+            asks()
             command = msgspec.json.decode(bytes(body), type=ChannelCommand)
             patience = self._patience.get(command.channel, Patience())
             self._look_again(command.command_id, patience.look_every_s)
@@ -108,7 +112,7 @@ class Unsettled:
         with self._claims.pool.connection() as connection:
             connection.execute("UPDATE claims SET look_at = %s WHERE command_id = %s", [at, command_id])
 
-    def _take_back(self) -> int:
+    def _take_back(self, asks: Callable[[], None]) -> int:
         """A cancellation that came while its call was being dialled, or rings."""
         now = self._clock.now()
         with self._claims.pool.connection() as connection:
@@ -119,6 +123,7 @@ class Unsettled:
                 [now],
             ).fetchall()
         for command_id, channel, provider_id in rows:
+            asks()
             try:
                 self._doors[Channel(channel)].cancel(provider_id)
             except (*UNREADABLE, OSError):
@@ -129,7 +134,7 @@ class Unsettled:
                     )
         return len(rows)
 
-    def _ask(self) -> int:
+    def _ask(self, asks: Callable[[], None]) -> int:
         """Calls whose end nobody reported; until it is known, their line stays taken."""
         now = self._clock.now()
         ask_after_s = self._patience.get(Channel.VOICE, Patience()).ask_after_s
@@ -141,6 +146,7 @@ class Unsettled:
             ).fetchall()
         moved = 0
         for command_id, channel, provider_id in rows:
+            asks()
             self._look_again(command_id, ask_after_s / 3)
             progress = self._doors[Channel(channel)].ask(provider_id)
             if progress is not None and progress.final:

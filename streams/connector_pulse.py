@@ -11,14 +11,18 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from connectors.clock import Clock
 from connectors.measuring import NONE
 from connectors.metrics import WAITING
 from connectors.outbox import Connection
+from connectors.rounds import Rounds
 from schemas.words import Channel
 
 _EVERY_S = 1.0
 _WAIT_S = 2.0
 _ASK_S = 10.0
+# Of a look that has not come back it is not known yet whether it will.
+_SILENT_S = 30.0
 _WAITING = """
     SELECT 'claims_' || state, channel, count(*) FROM claims
         WHERE state IN ('planned', 'claimed', 'ambiguous') GROUP BY 1, 2
@@ -33,37 +37,59 @@ class Look(msgspec.Struct, frozen=True):
 
     waiting: dict[tuple[str, str], int] = {}
     problem: str = "not looked yet"
+    at_s: float = 0.0
+    """By the monotonic clock."""
 
 
 class Pulse(Collector):
     """The health and the gauges of one process; `service` is the thread that has to live.
 
-    `at_end` asks whether all that lies in its topics was handled.
+    `at_end` asks whether all that lies in its topics was handled. What has begun a round in `rounds` may take
+    `patience_s`.
     """
 
     def __init__(
-        self, pool: ConnectionPool[Connection], service: threading.Thread, at_end: Callable[[], bool]
+        self,
+        pool: ConnectionPool[Connection],
+        service: threading.Thread,
+        at_end: Callable[[], bool],
+        *,
+        rounds: Rounds,
+        patience_s: float,
+        clock: Clock,
     ) -> None:
         self._pool, self._service, self._at_end, self._last = pool, service, at_end, Look()
+        self._rounds, self._patience_s, self._clock = rounds, patience_s, clock
 
     def run(self, ended: threading.Event) -> None:
         while not ended.is_set():
-            self._last = self._look()
+            self.look()
             ended.wait(_EVERY_S)
+
+    def look(self) -> None:
+        self._last = self._look()
 
     def _look(self) -> Look:
         try:
             with self._pool.connection(timeout=_WAIT_S) as connection:
                 rows = connection.execute(_WAITING).fetchall()
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            return Look(problem=f"postgres: {type(error).__name__}")
-        return Look({(what, channel): count for what, channel, count in rows}, "")
+        except (psycopg.Error, PoolTimeout) as error:
+            return Look(problem=f"postgres: {type(error).__name__}", at_s=self._clock.monotonic())
+        waiting = {(what, channel): count for what, channel, count in rows}
+        return Look(waiting, "", self._clock.monotonic())
 
     def not_live(self) -> list[str]:
-        return [] if self._service.is_alive() else ["the service has ended"]
+        if not self._service.is_alive():
+            return ["the service has ended"]
+        # Whoever needs the database waits for it; no restart brings it back.
+        return [] if self.not_ready() else self._rounds.standing(self._patience_s)
 
     def not_ready(self) -> list[str]:
-        return [self._last.problem] if self._last.problem else []
+        last = self._last
+        if last.problem:
+            return [last.problem]
+        silent_s = self._clock.monotonic() - last.at_s
+        return [f"postgres: no answer for {silent_s:.0f} s"] if silent_s > _SILENT_S else []
 
     def quiescent(self) -> bool:
         """Looked at now, not a second ago: who asks wants to act on it. What was read is in the database."""

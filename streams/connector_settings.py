@@ -89,6 +89,8 @@ class ConnectorSettings(FromEnvironment):
     provider_timeout_s: float = 10.0
     """How long a provider may take to answer; after that a send is ambiguous."""
     http_port: int = 8081
+    step_patience_s: Annotated[float, Gt(0)] = 120.0
+    """A send, a write-back or another piece of work that takes longer makes the process not live."""
     test_switch: bool = False
     """Whether `/_test/...` exists. Never in production."""
     ordinal: str = "0"

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import generate_latest
@@ -28,6 +29,7 @@ from connectors.oms.reference import ReferenceOms
 from connectors.outbox import Connection
 from connectors.rates import Rate
 from connectors.register.counts import RegisterCounts
+from connectors.rounds import Rounds
 from connectors.service import Archive, Service, Setup
 from connectors.unsettled import Patience
 from connectors.vault import Vault
@@ -72,6 +74,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     vault = Vault(
         pool, settings.vault_key.get_secret_value(), settings.vault_salt.get_secret_value().encode(), clock
     )
+    rounds = Rounds(clock)
     failpoints = Failpoints(POINTS) if settings.test_switch else None
     outbox_sender, quarantine_sender = Sender(producer(settings.client)), Sender(producer(settings.client))
     service = Service(
@@ -105,6 +108,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
             settings.oms_url, settings.oms_token.get_secret_value(), settings.provider_timeout_s
         ),
         archive=Archive(Store(_s3(settings), settings.evidence_bucket), _signing_key(settings)),
+        rounds=rounds,
         reach=failpoints.reach if failpoints else nowhere,
     )
     intake = Intake(codec, vault, pool, clock, retention=timedelta(days=settings.retention_days))
@@ -118,11 +122,21 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     )
     quarantine = quarantine_sender.quarantine(settings.quarantine)
     outbound = Outbound(codec, pool, service.claims, quarantine, version("saveline"))
-    handlers = _handlers(admission, outbound, service, parts)
+    handlers = {
+        topic: rounds.watched(f"the filing of {topic}", handler)
+        for topic, handler in _handlers(admission, outbound, service, parts).items()
+    }
     app = build(connectors_group(settings.app, parts), settings, handlers)
     ended = threading.Event()
     thread = threading.Thread(target=_guarded, args=(service.run, ended), name="service")
-    pulse = Pulse(pool, thread, partial(nothing_follows, settings.client, app.engine.positions))
+    pulse = Pulse(
+        pool,
+        thread,
+        partial(nothing_follows, settings.client, app.engine.positions),
+        rounds=rounds,
+        patience_s=settings.step_patience_s,
+        clock=clock,
+    )
     modes = Counter(str(policy.mode) for policy in policies.by_key.values())
     looks = [RegisterCounts(pool, clock, modes)] if "register" in parts else []
     registry_of_metrics = exposed(pulse, *looks, *(one.metric for one in IN_CONNECTORS))
@@ -169,7 +183,10 @@ def _guarded(work: Callable[[threading.Event], None], ended: threading.Event) ->
 
 
 def _s3(settings: ConnectorSettings) -> Any:
-    return boto3.client("s3", endpoint_url=settings.s3_endpoint, region_name="us-east-1")
+    # A store that is away is tried again by the queue: one request must not wait for minutes.
+    limit_s = settings.provider_timeout_s
+    config = Config(connect_timeout=limit_s, read_timeout=limit_s, retries={"total_max_attempts": 2})
+    return boto3.client("s3", endpoint_url=settings.s3_endpoint, region_name="us-east-1", config=config)
 
 
 def _signing_key(settings: ConnectorSettings) -> Ed25519PrivateKey:

@@ -15,6 +15,7 @@ from connectors.evidence.gather import Gathered
 from connectors.evidence.keeper import Keeper, Kept
 from connectors.evidence.store import StoreError
 from connectors.outbox import Connection, Outbox
+from connectors.rounds import Rounds
 from connectors.tracing import continuing, traced
 from connectors.vault import Erased
 from schemas.commands import EvidenceRequest
@@ -213,5 +214,5 @@ class EvidenceQueue:
             for outbox in self._outboxes:
                 outbox.put(connection, [fact])
 
-    def run(self, ended: threading.Event) -> None:
-        keep_looking(self.work_once, ended, self._filed)
+    def run(self, ended: threading.Event, rounds: Rounds) -> None:
+        keep_looking(rounds.watched("evidence", self.work_once), ended, self._filed)

@@ -12,6 +12,7 @@ from connectors.bell import Bell, keep_looking
 from connectors.clock import Clock
 from connectors.oms.writeback import WriteBack, Written
 from connectors.outbox import Connection, Outbox
+from connectors.rounds import Rounds
 from connectors.tracing import continuing, traced
 from schemas.commands import OrderUpdate
 from schemas.events import WriteBackReceived
@@ -144,6 +145,6 @@ class WriteBackQueue:
         )
         self._outbox.put(connection, [fact])
 
-    def run(self, ended: threading.Event) -> None:
+    def run(self, ended: threading.Event, rounds: Rounds) -> None:
         """One worker; start several for several orders at once."""
-        keep_looking(self.work_once, ended, self._filed)
+        keep_looking(rounds.watched("write-back", self.work_once), ended, self._filed)

@@ -19,6 +19,7 @@ from connectors.claims import Claims
 from connectors.clock import SystemClock
 from connectors.dispatch import CLAIM_AGE_MAX, Dispatcher, Lane
 from connectors.outbox import Connection, Outbox
+from connectors.rounds import Rounds
 from connectors.unsettled import Patience, Unsettled
 from schemas.codec import Codec
 from schemas.registry import registry
@@ -69,6 +70,7 @@ def run(given: Given) -> None:
         judge=Checks(addresses, limits(quiet_exempt=True)),
         parcel_of=parcel_of,
         unsettled=unsettled,
+        rounds=Rounds(clock),
         # Who is to be ended between its steps must not be given up before all of it is there.
         claim_age_max=CLAIM_AGE_MAX if given.failpoint else timedelta(seconds=3),
         reach=reach_from(given.failpoint, given.meet),

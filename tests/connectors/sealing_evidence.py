@@ -22,6 +22,7 @@ from connectors.evidence.keeper import Keeper
 from connectors.evidence.queue import EvidenceQueue
 from connectors.evidence.store import Store
 from connectors.outbox import Connection, Outbox
+from connectors.rounds import Rounds
 from connectors.vault import Vault
 from schemas.catalogue import Topic
 from schemas.codec import Codec
@@ -96,7 +97,7 @@ def run(given: Given) -> None:
     queue, _ = work_of(given)
     ended = threading.Event()
     for _ in range(given.workers):
-        threading.Thread(target=queue.run, args=(ended,)).start()
+        threading.Thread(target=queue.run, args=(ended, Rounds(SystemClock()))).start()
 
 
 processes = multiprocessing.get_context("forkserver")

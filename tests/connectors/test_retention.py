@@ -9,6 +9,7 @@ from psycopg_pool import ConnectionPool
 from connectors.outbox import Connection
 from connectors.register.migrate import upgrade
 from connectors.retention import Retention
+from connectors.rounds import Rounds
 from tests.builders import NOON
 from tests.connectors.builders import SteppedClock
 
@@ -51,7 +52,7 @@ def test_old_calls_go_with_every_word_and_young_ones_stay(pool: ConnectionPool[C
     with pool.connection() as connection:
         a_call(connection, "old", at=OLD)
         a_call(connection, "young", at=YOUNG)
-    assert Retention(pool, SteppedClock(NOON), KEEP).round() == 1
+    assert Retention(pool, SteppedClock(NOON), KEEP, Rounds(SteppedClock(NOON))).round() == 1
     assert left(pool, "call_sessions", "call_id") == ["young"]
     assert left(pool, "call_turns", "call_id") == ["young"]
 
@@ -64,7 +65,7 @@ def test_old_claims_go_unless_they_are_still_somebodys_business(pool: Connection
         a_claim(connection, "claimed", filed_at=OLD, state="claimed")
         a_claim(connection, "ringing", filed_at=OLD, live=True)
         a_claim(connection, "young", filed_at=YOUNG)
-    assert Retention(pool, SteppedClock(NOON), KEEP).round() == 5
+    assert Retention(pool, SteppedClock(NOON), KEEP, Rounds(SteppedClock(NOON))).round() == 5
     assert left(pool, "claims", "command_id") == ["claimed", "planned", "ringing", "young"]
 
 
@@ -75,5 +76,5 @@ def test_more_than_one_bite_is_eaten_in_one_round(pool: ConnectionPool[Connectio
             " SELECT 'c' || n, 'A1', 'sms', 'sent', %s FROM generate_series(1, 1200) n",
             [OLD],
         )
-    assert Retention(pool, SteppedClock(NOON), KEEP).round() == 1200
+    assert Retention(pool, SteppedClock(NOON), KEEP, Rounds(SteppedClock(NOON))).round() == 1200
     assert left(pool, "claims", "command_id") == []

@@ -20,6 +20,7 @@ from connectors.evidence.verify import verify
 from connectors.oms.reference import ReferenceOms
 from connectors.outbox import Connection, Leaving
 from connectors.register.migrate import upgrade
+from connectors.rounds import Rounds
 from connectors.service import Archive, Service, Setup
 from connectors.vault import Vault
 from schemas.codec import Codec
@@ -70,6 +71,7 @@ class World:
             links=Links(["secret"], self.product.url),
             oms=ReferenceOms(self.simulators["oms"].url, "oms-token", 5.0),
             archive=Archive(self.store(), SIGNING),
+            rounds=Rounds(self.clock),
         )
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.service.run, args=(self.ended,))

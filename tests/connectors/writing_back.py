@@ -16,6 +16,7 @@ from connectors.oms.queue import WriteBackQueue
 from connectors.oms.reference import ReferenceOms
 from connectors.oms.writeback import WriteBack
 from connectors.outbox import Connection, Outbox
+from connectors.rounds import Rounds
 from schemas.codec import Codec
 from schemas.registry import registry
 from tests.connectors.builders import reach_from
@@ -46,7 +47,7 @@ def run(given: Given) -> None:
     work = queue(given.dsn, given.oms, given.failpoint)
     ended = threading.Event()
     for _ in range(given.workers):
-        threading.Thread(target=work.run, args=(ended,)).start()
+        threading.Thread(target=work.run, args=(ended, Rounds(SystemClock()))).start()
 
 
 processes = multiprocessing.get_context("forkserver")

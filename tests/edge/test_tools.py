@@ -21,6 +21,7 @@ from twilio.request_validator import RequestValidator
 
 from connectors.clock import SystemClock
 from connectors.notes import Notes
+from connectors.rounds import Rounds
 from connectors.tracing import started
 from connectors.vault import Vault
 from schemas.events import ReceiptReceived, ResponseReceived
@@ -340,7 +341,14 @@ def test_while_postgres_restarts_nothing_is_accepted_and_afterwards_everything(t
 
 def test_a_task_that_waits_for_a_person_is_no_work_left_undone(tools: Tools) -> None:
     at_end = [True]
-    pulse = Pulse(tools.rig.pool, threading.current_thread(), lambda: at_end[0])
+    pulse = Pulse(
+        tools.rig.pool,
+        threading.current_thread(),
+        lambda: at_end[0],
+        rounds=Rounds(tools.clock),
+        patience_s=120.0,
+        clock=tools.clock,
+    )
     tools.task()
     assert pulse.quiescent()
     # What still lies in a topic will be work.

@@ -3,14 +3,17 @@
 import base64
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
+import requests
 from confluent_kafka import Consumer, Producer
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -79,6 +82,7 @@ class Running:
             "OMS_TOKEN": "oms-token",
             "HTTP_PORT": str(self.port),
             "TEST_SWITCH": "true",
+            "STEP_PATIENCE_S": "2",
             "S3_ENDPOINT": s3.endpoint,
             "EVIDENCE_BUCKET": self.around.bucket,
             "EVIDENCE_KEY_FILE": str(key),
@@ -155,6 +159,19 @@ def test_what_the_workers_ask_for_happens_in_the_world_and_comes_back_as_facts(r
     assert running.told(EvidenceStored)[0].missing == ()
     store = Store(running.around.s3.client(), running.around.bucket)
     assert verify(store, [SIGNING.public_key()], "E1").holds
+
+    until(lambda: requests.get(f"{running.url}/livez", timeout=30).ok, "a process that lives")
+    frozen = {"point": "after_put_before_pointer", "then": "delay", "delay_ms": 3_600_000}
+    assert requests.put(f"{running.url}/_test/failpoints", json=frozen, timeout=30).ok
+    again = msgspec.structs.replace(an_evidence_request(now, EvidencePath.DIGITAL), command_id="E1.d2.e")
+    running.sends(Topic.EVIDENCE_REQUESTS, again, "A1")
+    until(lambda: "evidence has not come round" in stands(running), "the frozen thread's name")
+    os.kill(running.part.pid, signal.SIGKILL)
+
+
+def stands(running: Running) -> str:
+    answer = requests.get(f"{running.url}/livez", timeout=30)
+    return answer.text if answer.status_code == 503 else ""
 
 
 def test_a_process_does_only_the_parts_that_it_is_told(

@@ -1,0 +1,86 @@
+"""A piece of work that hangs is told by its name, and restarted; one that a database keeps waiting is not."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from psycopg_pool import ConnectionPool
+
+from connectors.bell import Bell, keep_looking
+from connectors.outbox import Connection
+from connectors.register.migrate import upgrade
+from connectors.rounds import Rounds
+from streams.connector_pulse import Pulse
+from tests.connectors.builders import SteppedClock
+
+PATIENCE_S = 120.0
+
+
+@pytest.fixture
+def pool(dsn: str) -> Iterator[ConnectionPool[Connection]]:
+    upgrade(dsn)
+    with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
+        yield pool
+
+
+@pytest.mark.real
+@pytest.mark.xdist_group("postgres")
+def test_a_loop_that_hangs_makes_the_process_not_live_and_is_named(pool: ConnectionPool[Connection]) -> None:
+    clock, ended = SteppedClock(), threading.Event()
+    hangs, goes_on = threading.Event(), threading.Event()
+    rounds = Rounds(clock)
+    pulse = Pulse(
+        pool,
+        threading.current_thread(),
+        lambda: True,
+        rounds=rounds,
+        patience_s=PATIENCE_S,
+        clock=clock,
+    )
+
+    def look() -> bool:
+        hangs.set()
+        return goes_on.wait() and False
+
+    loop = threading.Thread(target=keep_looking, args=(rounds.watched("write-back", look), ended, Bell()))
+    loop.start()
+    hangs.wait()
+    pulse.look()
+    assert pulse.not_live() == []
+    clock.move(PATIENCE_S + 1)
+    pulse.look()
+    assert pulse.not_live() == ["write-back has not come round for 121 s"]
+    assert pulse.not_ready() == []
+    # The database has not answered since: whatever needs it waits for it.
+    clock.move(60)
+    assert pulse.not_live() == []
+    assert pulse.not_ready() == ["postgres: no answer for 60 s"]
+    pulse.look()
+    assert pulse.not_live() == ["write-back has not come round for 181 s"]
+    ended.set()
+    goes_on.set()
+    loop.join()
+    assert pulse.not_live() == []
+
+
+def test_many_steps_may_be_long_together_and_the_longest_of_a_name_is_told() -> None:
+    clock = SteppedClock()
+    rounds = Rounds(clock)
+    with rounds.at("housekeeping") as moved, rounds.at("a send by sms"):
+        for _ in range(3):
+            clock.move(50)
+            moved()
+        with rounds.at("a send by sms"):
+            assert rounds.standing(PATIENCE_S) == ["a send by sms has not come round for 150 s"]
+    assert rounds.standing(0.0) == []
+
+
+def test_what_fails_is_over_too() -> None:
+    rounds = Rounds(SteppedClock())
+
+    def fails() -> None:
+        raise OSError
+
+    with pytest.raises(OSError):
+        rounds.watched("outbox", fails)()
+    assert rounds.standing(-1.0) == []
