@@ -66,7 +66,7 @@ class Lane:
 
     def _open(self) -> None:
         progress = self.ledger.open()
-        first, _ = self._ends.bounds(self.partition)
+        first = self._ends.first(self.partition)
         if first > progress.offset + 1:
             raise SourceTruncated(
                 f"partition {self.partition}: processed up to {progress.offset}, the source begins at {first}"
@@ -89,11 +89,11 @@ class Lane:
 
     def at_end(self) -> bool:
         """Ask the broker whether everything in the source is processed; for tests."""
-        return self._next_offset >= self._ends.bounds(self.partition)[1]
+        return self._next_offset >= self._ends.end(self.partition)
 
     def lag(self) -> int:
         """How many records of the source are not processed; asks the broker, and not for long."""
-        _, end = self._ends.bounds(self.partition, timeout_s=_LAG_WAIT_S)
+        end = self._ends.end(self.partition, timeout_s=_LAG_WAIT_S)
         return max(0, end - self._next_offset)
 
     @property
@@ -158,11 +158,15 @@ class Lane:
         """Wait for a delivery at most until the next deadline; whether one came."""
         self._arrived.clear()
         wait_s = (self.due_ms - self.ledger.clock_ms()) / 1000
+        # Not `wait_for`, which makes a task of each wait.
+        over = asyncio.get_running_loop().call_later(
+            min(max(wait_s, LOOK_AGAIN_S), LOOK_AT_MOST_S), self._arrived.set
+        )
         try:
-            await asyncio.wait_for(self._arrived.wait(), min(max(wait_s, LOOK_AGAIN_S), LOOK_AT_MOST_S))
-        except TimeoutError:
-            return False
-        return True
+            await self._arrived.wait()
+        finally:
+            over.cancel()
+        return bool(self._inbox) or self.told_to_stop
 
     def _step(self, batch: Batch) -> None:
         self.ledger.step(batch)
@@ -175,7 +179,7 @@ class Lane:
         if before_ms < self.due_ms and not ledger.beat_due():
             return False
         try:
-            _, end = self._ends.bounds(self.partition)
+            end = self._ends.end(self.partition)
         except Unreachable:
             # Not knowing only delays deadlines; the next look asks again.
             return False

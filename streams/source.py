@@ -37,7 +37,7 @@ class Source:
     def seek(self) -> None:
         """Start, or start again, after the ledger's progress. Raises `SourceTruncated`."""
         after = self._ledger.progress.offset
-        first, _ = self._ends.bounds(self._partition.partition)
+        first = self._ends.first(self._partition.partition)
         if first > after + 1:
             raise SourceTruncated(f"processed up to {after}, but the source begins at {first}")
         self._after, self._end_seen = after, -1
@@ -57,7 +57,7 @@ class Source:
         """Until when everything appended has been delivered (epoch ms); 0 when something is still to come."""
         before_ms = self._ledger.clock_ms()
         try:
-            _, end = self._ends.bounds(self._partition.partition)
+            end = self._ends.end(self._partition.partition)
         except Unreachable:
             # Not knowing only delays deadlines; the next round asks again.
             return 0
