@@ -39,6 +39,9 @@ Ms = Annotated[int, Field(ge=0, le=30 * 86_400_000)]
 PositiveMs = Annotated[int, Field(gt=0, le=30 * 86_400_000)]
 Minor = Annotated[int, Field(ge=0)]
 Share = Annotated[int, Field(ge=0, le=10_000)]
+# Another spelling would be right by itself, and meet no customer.
+CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
 
 class Data(BaseModel):
@@ -319,7 +322,7 @@ class Policy(Approved):
     """How often one customer may be contacted."""
     quiet: Quiet = Quiet()
     """When the telephone does not ring."""
-    countries: Annotated[dict[str, Country], Field(min_length=1)]
+    countries: Annotated[dict[CountryCode, Country], Field(min_length=1)]
     """By ISO 3166 code of the delivery address; a country that is not listed is asked digitally only."""
     price: Price = Price()
     """What a substitute may cost."""
@@ -337,7 +340,7 @@ class Policy(Approved):
     """The one invitation after the delivery."""
     retention: Retention
     """How long things are kept."""
-    scripts: Annotated[dict[str, Script], Field(min_length=1)]
+    scripts: Annotated[dict[Locale, Script], Field(min_length=1)]
     """The words, by locale such as `en-GB`; the first one serves every other locale."""
 
     @cached_property

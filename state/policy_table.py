@@ -46,12 +46,17 @@ def _model(schema: dict[str, Any], field: dict[str, Any]) -> tuple[dict[str, Any
     for inner, suffix in (
         (field, ""),
         (field.get("items", {}), "[]"),
-        (field.get("additionalProperties", {}), ".NAME"),
+        (_named(field), ".NAME"),
     ):
         found = _resolved(schema, inner) if isinstance(inner, dict) else {}
         if "properties" in found:
             return found, suffix
     return None, ""
+
+
+def _named(field: dict[str, Any]) -> Any:
+    """What stands under each name, whatever the names look like."""
+    return next(iter(field.get("patternProperties", {}).values()), field.get("additionalProperties", {}))
 
 
 def _resolved(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def _kind(schema: dict[str, Any], field: dict[str, Any]) -> str:
     if field.get("type") == "array":
         return "list: " + _kind(schema, field["items"])
     if field.get("type") == "object":
-        return "by name: " + _kind(schema, field["additionalProperties"])
+        return "by name: " + _kind(schema, _named(field))
     if field.get("type") == "integer":
         low = field.get("minimum", field.get("exclusiveMinimum", -1) + 1)
         return f"{low} to {field['maximum']}" if "maximum" in field else f"{low} or more"

@@ -102,6 +102,12 @@ def _kinds(policy: Policy) -> Iterator[Fault]:
 def _applies(policy: Policy) -> Iterator[Fault]:
     if policy.applies.notice_from_ms >= policy.applies.notice_below_ms:
         yield "applies", "notice_from_ms is not below notice_below_ms: no case could ever match"
+    elif policy.applies.notice_below_ms <= policy.promised_notice_ms:
+        what = "a call" if policy.voice_step is not None else "an answer"
+        yield (
+            "applies.notice_below_ms",
+            f"is not above promised_notice_ms: {what} is promised that comes after the deadline of every case",
+        )
 
 
 def _promised_calls(policy: Policy) -> Iterator[Fault]:
@@ -152,7 +158,7 @@ _CHECKS: tuple[tuple[frozenset[str], Callable[[Policy], Iterator[Fault]]], ...] 
     (frozenset({"mode", "scripts"}), _approved_words),
     (frozenset({"holdout_share_per_10000", "kinds"}), _holdout),
     (frozenset({"kinds"}), _kinds),
-    (frozenset({"applies"}), _applies),
+    (frozenset({"applies", "promised_notice_ms", "steps"}), _applies),
     (frozenset({"steps", "scripts"}), _promised_calls),
     (frozenset({"options"}), _safety),
     (frozenset({"evidence"}), _evidence),

@@ -82,6 +82,12 @@ FIELD_FAULTS = [
     pytest.param({"price": {"cap_minor": -1}}, "price.cap_minor: ", id="negative cap"),
     pytest.param({"options": {"shown_max": 0}}, "options.shown_max: ", id="no option shown"),
     pytest.param({"countries": {}}, "countries: ", id="no country"),
+    pytest.param({"countries": {"gb": {"source": "x"}}}, "countries.gb.[key]: ", id="no country's code"),
+    pytest.param(
+        {"scripts": {"en_GB": {**APPROVED, "version": 1, "texts": TEXTS}}},
+        "scripts.en_GB.[key]: ",
+        id="no locale",
+    ),
     pytest.param({"countries": {"GB": {}}}, "countries.GB.source: ", id="a country without its source"),
     pytest.param(
         {"satisfaction": {"after_ms": 9, "until_ms": 9}},
@@ -172,6 +178,16 @@ PROMISES = [
         {"applies": {"notice_from_ms": 5, "notice_below_ms": 5}},
         "applies: notice_from_ms is not below",
         id="never",
+    ),
+    pytest.param(
+        {"applies": {"notice_below_ms": 360_000}},
+        "applies.notice_below_ms: is not above promised_notice_ms: a call is promised that comes after",
+        id="too late for every case",
+    ),
+    pytest.param(
+        {"steps": [DIGITAL], "applies": {"notice_below_ms": 300_000}},
+        "applies.notice_below_ms: is not above promised_notice_ms: an answer is promised that comes after",
+        id="an answer too late for every case",
     ),
     pytest.param(
         {"steps": [DIGITAL], **with_text("ask", "{options} we call at {call_at}")},
