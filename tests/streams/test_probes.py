@@ -169,7 +169,7 @@ class SteppedClock(SystemClock):
 class Silent(Ends):
     """A broker that is away."""
 
-    def bounds(self, partition: int, timeout_s: float = 10.0) -> tuple[int, int]:
+    def end(self, partition: int, timeout_s: float = 10.0) -> int:
         raise Unreachable("away")
 
 
