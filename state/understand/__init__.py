@@ -1,6 +1,6 @@
 """Utterance and options in, intent and option out, by three paths: opt-out, gate, classifier."""
 
-from state.understand.classify import shipped
+from state.understand.classify import Model, shipped
 from state.understand.cues import party
 from state.understand.explain import commit, confirms, mentioned
 from state.understand.lexicon import lexicon
@@ -16,8 +16,10 @@ NAMED_MIN = 0.2
 _SURE = 0.6
 
 
-def understand(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Reading:
-    """What a customer means by `text`, having been offered `offers`.
+def understand(
+    text: str, offers: tuple[Offer, ...], locale: str = "en", *, model: Model | None = None
+) -> Reading:
+    """What a customer means by `text`, having been offered `offers`. `model` is the shipped one, if none is given.
 
     With one offer accept and choose are the same decision; with several a bare yes names none, and is unclear.
     A language without a lexicon can opt out, and is otherwise unclear. Any text of any length is answered.
@@ -31,7 +33,7 @@ def understand(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Read
     if committed is not None and (committed.intent != "accept" or len(offers) < 2):
         return committed
     about = mentioned(text, offers, locale)
-    intent, confidence = shipped().name(text)
+    intent, confidence = (model or shipped()).name(text)
     if intent == "decline" and not spoken.negations.intersection(words(text[:SEARCH_CHARS_MAX])):
         intent = "unclear"
     if intent == "unclear" and confidence < _SURE and party(text, locale) == "wrong_number":

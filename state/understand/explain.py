@@ -33,7 +33,7 @@ class Meaning(NamedTuple):
 
 def explain(text: str, offers: tuple[Offer, ...], locale: str = "en") -> frozenset[Meaning]:
     """Every complete explanation of a text; none if any part of it is left over."""
-    if len(text) > DECISION_CHARS_MAX:
+    if len(text) > DECISION_CHARS_MAX or text.rstrip().endswith(_TRAILS_OFF):
         return frozenset()
     index = catalogue(offers, locale)
     said = words(index.lexicon.contracted.sub(" is ", text))
@@ -58,7 +58,7 @@ def commit(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Reading 
     if len(agreed) != 1:
         return None
     ((intent, option),) = agreed
-    if intent == "unclear":
+    if intent == "unclear" or catalogue(offers, locale).calls_another(words(text), option):
         return None
     return Reading(intent, 0.98 if any(m.exact for m in found) else 0.85, option)
 
@@ -83,6 +83,9 @@ def mentioned(
     ways = [way for at in found for kind in kinds for way in at.get(kind, ()) if way.exact]
     return tuple(sorted({n for way in ways if way.fits and len(way.fits) == 1 for n in way.fits}))
 
+
+# Whoever writes "yes..." has not ended.
+_TRAILS_OFF = ("..", "…")
 
 _ANSWERS: Mapping[str, Intent] = {
     "CONFIRM": "accept",

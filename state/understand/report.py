@@ -4,11 +4,14 @@ from typing import Any
 
 import msgspec
 
-from state.understand import COMMITS, Offer, Reading, understand
+from state.understand import COMMITS, Offer, Reading
 
 
 class Tally(msgspec.Struct):
-    """Figures of one set. `unsafe`: committed to what neither labels nor also_ok contain."""
+    """Figures of one set. `unsafe`: committed to what neither labels nor also_ok contain.
+
+    `first_sight`: the same by day, of rows that keep what was answered before anybody had worked on them.
+    """
 
     rows: int = 0
     right: int = 0
@@ -18,42 +21,49 @@ class Tally(msgspec.Struct):
     optouts_falsely: int = 0
     unsafe: list[str] = msgspec.field(default_factory=list)
     optouts_missed: list[str] = msgspec.field(default_factory=list)
+    first_sight: "dict[str, Tally]" = msgspec.field(default_factory=dict)
+
+    def count(self, row: dict[str, Any], offers: tuple[Offer, ...], reading: Reading) -> None:
+        """Add one row of the shared format, and what was made of it now."""
+        self.add(row, offers, _answer(reading))
+        if "first_answer" in row:
+            day = row["first_seen"]
+            self.first_sight.setdefault(day, Tally()).add(row, offers, row["first_answer"])
+
+    def add(self, row: dict[str, Any], offers: tuple[Offer, ...], answer: str) -> None:
+        """Add one row, answered by an intent or by `choose:n`."""
+        labels, good = set(row["labels"]), _accepted(row, offers)
+        intent = answer.partition(":")[0]
+        commits = intent in COMMITS
+        right = answer in good or (intent == "choose" and "choose" in good)
+        self.rows += 1
+        self.right += right
+        if any(label.split(":")[0] in COMMITS for label in labels):
+            self.to_commit += 1
+            self.committed += right and commits
+        if commits and not right:
+            self.unsafe.append(f"{row['text']!r} as {answer}, labelled {sorted(labels)}")
+        if "optout" in labels:
+            self.optouts += 1
+            if intent != "optout":
+                self.optouts_missed.append(row["text"])
+        elif intent == "optout" and not right:
+            self.optouts_falsely += 1
 
     @staticmethod
     def heading() -> str:
         commits = f"{'to commit':>11}{'coverage':>10}{'unsafe':>8}"
-        return f"{'set':14}{'rows':>6}{'right':>8}{commits}{'opt-outs':>10}{'missed':>8}{'false':>7}"
+        return f"{'set':26}{'rows':>6}{'right':>8}{commits}{'opt-outs':>10}{'missed':>8}{'false':>7}"
 
     def line(self, name: str) -> str:
         def share(part: int, whole: int) -> str:
             return f"{part / whole:.1%}" if whole else "-"
 
         return (
-            f"{name:14}{self.rows:>6}{share(self.right, self.rows):>8}{self.to_commit:>11}"
+            f"{name:26}{self.rows:>6}{share(self.right, self.rows):>8}{self.to_commit:>11}"
             f"{share(self.committed, self.to_commit):>10}{len(self.unsafe):>8}{self.optouts:>10}"
             f"{share(len(self.optouts_missed), self.optouts):>8}{self.optouts_falsely:>7}"
         )
-
-
-def tally(found: Tally, row: dict[str, Any], offers: tuple[Offer, ...]) -> None:
-    """Add one row of the shared format to the figures of its set."""
-    reading = understand(row["text"], offers)
-    labels, good = set(row["labels"]), _accepted(row, offers)
-    answer = _answer(reading)
-    right = answer in good or (reading.intent == "choose" and "choose" in good)
-    found.rows += 1
-    found.right += right
-    if any(label.split(":")[0] in COMMITS for label in labels):
-        found.to_commit += 1
-        found.committed += right and reading.commits
-    if reading.commits and not right:
-        found.unsafe.append(f"{row['text']!r} as {answer}, labelled {sorted(labels)}")
-    if "optout" in labels:
-        found.optouts += 1
-        if reading.intent != "optout":
-            found.optouts_missed.append(row["text"])
-    elif reading.intent == "optout" and not right:
-        found.optouts_falsely += 1
 
 
 def _answer(reading: Reading) -> str:

@@ -1,5 +1,6 @@
 """What each stretch of words can say about the options on offer: a key, a place, a name, a price, a size."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
@@ -16,6 +17,7 @@ from state.understand.words import stem, typos, words
 Numbers = frozenset[int]
 
 _ORDINAL_ENDINGS = {("st",), ("nd",), ("rd",), ("th",)}
+_SOUNDS = (("ph", "f"), ("gh", ""), ("ck", "k"), ("c", "k"), ("z", "s"))
 _DETERMINERS = (("the",), ("a",), ("my",), ("our",))
 
 
@@ -82,10 +84,17 @@ class Catalogue:
     def _negated(self, text: tuple[str, ...]) -> Iterator[range]:
         """The stretches that count only whole: "sugar" must not name "No Added Sugar"."""
         for at, word in enumerate(text):
-            if word == "free":
+            if word == "free" and text[at + 1 : at + 2] != ("range",):
                 yield range(max(0, at - 1), at + 1)
             elif word in self.lexicon.negators:
                 yield range(at, min(len(text), at + 2 + (text[at + 1 : at + 2] == ("added",))))
+
+    def calls_another(self, said: tuple[str, ...], chosen: int | None) -> bool:
+        """Whether words that choose one offer are the brand of another: "number one", beside a brand of that name."""
+        own = f" {' '.join(self.names.get(chosen or 0, ()) + self.brands.get(chosen or 0, ()))} "
+        line = f" {' '.join(said)} "
+        others = (f" {' '.join(brand)} " for n, brand in self.brands.items() if brand and n != chosen)
+        return chosen is not None and any(brand in line and brand not in own for brand in others)
 
     def spelt(self, said: tuple[str, ...]) -> tuple[str, ...]:
         """The words with slips of the thumb mended, once for every reading of them; hesitations left out.
@@ -125,7 +134,11 @@ class Catalogue:
         elif place == -1:
             yield Slot(end, "ORDINAL", frozenset(order[-1:]) if len(order) > 1 else frozenset())
         elif place is not None:
-            yield Slot(end, "ORDINAL", frozenset(order[place - 1 : place]))
+            fits = frozenset(order[place - 1 : place])
+            yield Slot(end, "ORDINAL", fits)
+            if end == at + 2:
+                # "2nd", typed, is a key; a spoken "second" may begin a sentence.
+                yield Slot(end, "KEY", fits)
 
     def _measured(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for end, minor in price_at(said, at, self.lexicon):
@@ -207,8 +220,26 @@ class Catalogue:
 
 
 def _sounds_like(run: str, brand: str) -> bool:
+    """Whether a run of letters is a brand with its vowels misheard, or with a slip of the thumb.
+
+    Another consonant makes another brand: "Southfield" is no Northfield, "Redmill" no Redhill.
+    """
     shorter = min(len(run), len(brand))
-    return shorter >= 5 and OSA.distance(run, brand, score_cutoff=2) <= (2 if shorter >= 8 else 1)
+    if shorter < 5 or OSA.distance(run, brand, score_cutoff=2) > (2 if shorter >= 8 else 1):
+        return False
+    return _heard(run) == _heard(brand) or run in typos(brand)
+
+
+def _heard(run: str) -> str:
+    """What is left of a word without the vowels that are easily misheard, and with one letter for each sound.
+
+    In a short word the first vowel stays, since it is stressed: "puppy" is no Poppy.
+    """
+    for letters, sound in _SOUNDS:
+        run = run.replace(letters, sound)
+    vowel = re.search("[aeiouy]", run)
+    kept = vowel.end() if vowel and len(run) < 8 else 1
+    return run[:kept] + re.sub(r"[aeiouyhw]|(.)(?=\1)", "", run[kept:])
 
 
 @lru_cache(maxsize=1024)

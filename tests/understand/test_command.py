@@ -9,6 +9,7 @@ import pytest
 
 from state.understand.classify import CLASSES, Model, shipped
 from state.understand.train import labelled_row, learn, seed_rows
+from streams.understanding import answered
 
 BREAD = [
     {"n": 1, "name": "Baker's Row Sourdough", "price": 2.4, "size": "400 g", "brand": "Baker's Row"},
@@ -38,25 +39,61 @@ def test_lines_are_answered_in_order():
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        (b"{nonsense", "malformed"),
-        (b"", "truncated"),
-        (b'{"text": 3}', "$.text"),
-        (b'{"options": []}', "text"),
-        (b'{"text": "yes", "options": [{"n": "two", "name": "x"}]}', "$.options[0].n"),
-        (b'{"text": "yes", "options": [{"n": 1, "name": "x"}, {"n": 1, "name": "y"}]}', "same n"),
-        (b'{"text": "yes", "options": [{"n": 1, "name": "x", "price": 1e300}]}', "price"),
-        (b'"yes"', "Expected `object`"),
-        (b"\xff\xfe\x00", "malformed"),
+        (b"{nonsense", "Expecting"),
+        (b'{"options": []}', "no 'text'"),
+        (b'{"text": ["yes"]}', "text was expected, not list"),
+        (b'{"text": "yes", "options": [{"n": "two", "name": "x"}]}', "option 1: n is a whole number"),
+        (b'{"text": "yes", "options": [{"name": "x"}]}', "option 1 has no 'n'"),
+        (b'{"text": "yes", "options": [{"n": 1, "name": "x"}, {"n": "1", "name": "y"}]}', "same n"),
+        (b'{"text": "yes", "options": ["x"]}', "option 1 is an object, not str"),
+        (b'{"text": "yes", "options": {"n": 1}}', "options are a list, not dict"),
+        (b'"yes"', "the line is an object, not str"),
+        (b"\xff\xfe\x00", "invalid start byte"),
+        (b"[" * 200_000, "recursion"),
+        (b"1" * 1_000_001, "at most 1000000 are read"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named_and_the_next_is_answered(line, fault):
+def test_a_line_that_cannot_be_read_is_unclear_says_why_and_the_next_is_answered(line, fault):
     done = saveline("understand", "--jsonl", stdin=line + b'\n{"text": "yes"}\n')
     bad, good = (json.loads(reply) for reply in done.stdout.splitlines())
+    assert (bad["intent"], bad["option"], bad["confidence"]) == ("unclear", None, 0.0)
     assert fault in bad["error"]
-    assert bad["line"] == 1
-    assert good["intent"] == "accept"
+    assert good == {"intent": "accept", "option": None, "confidence": good["confidence"]}
     assert done.returncode == 1
-    assert b"1 line" in done.stderr
+    assert done.stderr.startswith(b"line 1: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (b"", ("unclear", None)),
+        (b"   \r", ("unclear", None)),
+        (b'{"text": null}', ("unclear", None)),
+        (b'{"text": 0}', ("refund", None)),
+        (b'\xef\xbb\xbf{"text": "refund", "id": 7, "options": null}\r', ("refund", None)),
+        (b'{"text": "2 pls", "options": [{"n": "1"}, {"n": "2"}]}', ("choose", 2)),
+        (b'{"text": "2 pls", "options": [{"n": 1.0}, {"n": 2.0, "size": null, "brand": null}]}', ("choose", 2)),
+        (b'{"text": "the cheaper one", "options": [{"n": 1, "price": "1,60"}, {"n": 2, "price": 1.7}]}', ("choose", 1)),
+        ('{"text": "the dearer one", "options": [{"n": 1, "price": "£1.60"}, {"n": 2, "price": "1.70 GBP"}]}'.encode(), ("choose", 2)),
+        (b'{"text": "the dearer one", "options": [{"n": 1, "price": null}, {"n": 2, "price": NaN}]}', ("unclear", None)),
+        (b'{"text": "panda please", "options": [{"n": 1, "name": "Panda Rolls", "brand": "Panda", "price": "free"}, {"n": 2}]}', ("choose", 1)),
+        (b'{"text": "yes \\ud83d"}', ("unclear", None)),
+        (b'{"text": "' + b"yes " * 20_000 + b'"}', ("unclear", None)),
+        ('{"text": "是的", "options": []}'.encode(), ("unclear", None)),
+    ],
+)  # fmt: skip
+def test_what_is_missing_or_of_another_type_is_read_where_it_can_be(line, answer):
+    reply = answered(line)
+    assert (reply.intent, reply.option, reply.error) == (*answer, None)
+
+
+def test_ten_thousand_lines_are_ten_thousand_answers_in_order():
+    texts = [str(i % 3) for i in range(10_000)]
+    lines = "\n".join(json.dumps({"text": text, "options": BREAD}) for text in texts)
+    done = saveline("understand", "--jsonl", stdin=lines.encode())
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [a["option"] or 0 for a in answers] == [i % 3 for i in range(10_000)]
+    assert done.returncode == 0
 
 
 def test_training_twice_gives_the_same_bytes(tmp_path: Path):
@@ -78,6 +115,27 @@ def test_the_report_fails_when_a_commit_is_unsafe(tmp_path: Path):
     done = saveline("understand", "report", "--data", str(tmp_path))
     assert done.returncode == 1
     assert b"unsafe: 'yes please'" in done.stdout
+
+
+def test_the_report_prints_what_was_answered_on_first_sight_by_day(tmp_path: Path):
+    row = {"text": "hm", "labels": ["unclear"], "first_seen": "2026-12-01"}
+    rows = [row | {"first_answer": "accept"}, row | {"first_answer": "unclear"}]
+    (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = saveline("understand", "report", "--data", str(tmp_path))
+    now, first = (line.split() for line in done.stdout.decode().splitlines()[1:])
+    assert now == ["some", "2", "100.0%", "0", "-", "0", "0", "-", "0"]
+    assert first == ["first", "sight,", "2026-12-01", "2", "50.0%", "0", "-", "1", "0", "-", "0"]
+    assert done.returncode == 0
+
+
+def test_held_out_rows_are_counted_by_a_model_that_has_not_seen_them(tmp_path: Path):
+    learnt = [{"text": f"zorp {i}", "labels": ["repeat"], "split": "train"} for i in range(30)]
+    asked = [{"text": "zorp please", "labels": ["repeat"], "split": "val"}]
+    (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, learnt + asked)))
+    shipped_first = saveline("understand", "report", "--data", str(tmp_path)).stdout.split(b"\n")[1].split()
+    held_out = saveline("understand", "report", "--data", str(tmp_path), "--held-out").stdout.split(b"\n")[1]
+    assert shipped_first[:3] == [b"some", b"31", b"0.0%"]
+    assert held_out.split()[:3] == [b"some", b"1", b"100.0%"]
 
 
 def test_a_folder_without_data_is_named(tmp_path: Path):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from state.understand import COMMITS, Offer, confirms, understand
 from state.understand.classify import CLASSES
 from state.understand.explain import commit
-from state.understand.report import Tally, tally
+from state.understand.report import Tally
+from streams.understanding import offers_of
 from tests.understand.speech import (
     ACCEPTING,
     BREAD,
@@ -28,34 +29,37 @@ from tests.understand.speech import (
 )
 
 DATA = Path(__file__).parent / "data"
-ROWS = [json.loads(line) for line in (DATA / "domain_dev.jsonl").read_text().splitlines()]
-ADVERSARIAL = [json.loads(line) for line in (DATA / "adversarial.jsonl").read_text().splitlines()]
+EGGS = (Offer(1, "Hollow Farm Free Range Eggs", 260), Offer(2, "Meadow Lane Eggs", 180))
 
 
-def offers_of(row) -> tuple[Offer, ...]:
-    return tuple(
-        Offer(o["n"], o["name"], round(o["price"] * 100), o["size"], o["brand"])
-        for o in row["context"]["options"]
-    )
-
-
-def test_the_developer_set_has_no_unsafe_commit_and_is_mostly_covered():
+def counted(name: str) -> Tally:
+    """The figures of one of the sets, as `make understand-report` prints them."""
     found = Tally()
-    for row in ROWS:
-        tally(found, row, offers_of(row))
-    assert found.unsafe == []
-    assert found.committed / found.to_commit >= 0.9
-    assert len(found.optouts_missed) / found.optouts <= 0.05
-    assert found.right / found.rows >= 0.95
+    for line in (DATA / f"{name}.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        offers = offers_of(row["context"]["options"])
+        found.count(row, offers, understand(row["text"], offers))
+    return found
 
 
-def test_what_was_written_to_mislead_has_no_unsafe_commit_and_plain_answers_among_it_are_covered():
-    found = Tally()
-    for row in ADVERSARIAL:
-        tally(found, row, offers_of(row))
+# Just under what is reached, so that whoever loses some of it sees so.
+@pytest.mark.parametrize(
+    ("name", "covered", "right"),
+    [("domain_dev", 0.94, 0.99), ("adversarial", 0.7, 0.95), ("first_sight_domain", 0.8, 0.91)],
+)
+def test_a_set_has_no_unsafe_commit_and_plain_answers_in_it_are_covered(name, covered, right):
+    found = counted(name)
     assert found.unsafe == []
-    assert found.committed / found.to_commit >= 0.7
+    assert found.committed / found.to_commit >= covered
+    assert found.right / found.rows >= right
     assert len(found.optouts_missed) / found.optouts <= 0.05
+
+
+@pytest.mark.parametrize("name", ["first_sight_hostile", "first_sight_overheard"])
+def test_a_set_that_was_written_to_mislead_has_no_unsafe_commit(name):
+    found = counted(name)
+    assert found.unsafe == []
+    assert found.rows > 250
 
 
 @pytest.mark.parametrize("text", ["yes number one right", "the first right"])
@@ -80,7 +84,7 @@ def test_a_plain_choice_is_understood_and_never_as_another_option():
     heard = [(understand(text, offers), n, text) for text, n, offers in asked]
     wrong = [(t, r) for r, n, t in heard if r.commits and r.option != n]
     assert wrong == []
-    assert sum(r.commits for r, _, _ in heard) / len(heard) >= 0.85
+    assert sum(r.commits for r, _, _ in heard) / len(heard) >= 0.87
 
 
 @pytest.mark.parametrize("text", ACCEPTING)
@@ -127,6 +131,7 @@ def test_a_plain_wish_for_a_refund_is_one(text, offers):
         ("i guess so", COFFEE),
         ("fine whatever", COFFEE),
         ("kestrel", COFFEE),
+        ("kestrel please", COFFEE),
         ("make it two", BREAD),
         ("make it bigger please", ROLLS),
         ("i'll take two", BREAD),
@@ -145,6 +150,16 @@ def test_a_plain_wish_for_a_refund_is_one(text, offers):
         ("vale gracias", COFFEE),
         ("to please", BREAD),
         ("two forty", BREAD),
+        ("first", BREAD),
+        ("go on then", COFFEE),
+        ("by all means", COFFEE),
+        ("will do", COFFEE),
+        ("they are fine", COFFEE),
+        ("the kestrel is lovely", COFFEE),
+        ("i'll get kestrel", COFFEE),
+        ("will you refund me", BREAD),
+        ("yes...", COFFEE),
+        ("number 1…", BREAD),
         ("two pounds forty please", BREAD),
         ("the first no wait the second", BREAD),
         ("no i'll have the second", BREAD),
@@ -196,12 +211,35 @@ def test_known_traps_commit_nothing(text, offers):
         ("leave it in the porch", DOORSTEP, 2),
         ("with a neighbour please", DOORSTEP, 3),
         ("come back on saturday", DOORSTEP, 1),
-        ("kestrel please", COFFEE, 1),
+        ("yes the kestrel", COFFEE, 1),
+        ("2nd", BREAD, 2),
+        ("the kestral is fine", COFFEE, 1),
+        ("free range please", EGGS, 1),
     ],
 )
 def test_numbers_names_prices_sizes_and_slips_of_the_tongue_are_read(text, offers, n):
     reading = understand(text, offers)
     assert (reading.intent, reading.option) == ("choose", n)
+
+
+@pytest.mark.parametrize(
+    ("brand", "said"),
+    [
+        ("Northfield", "southfield"), ("Redhill", "redmill"), ("Hillside", "millside"), ("Meadowvale", "meadowdale"),
+        ("Panda", "fanta"), ("Poppy", "puppy"), ("Fennel", "funnel"), ("Willow", "wallow"), ("Millbrook", "millbank"),
+    ],
+)  # fmt: skip
+def test_a_brand_that_nobody_offered_is_not_taken_for_one_that_sounds_like_it(brand, said):
+    offers = (Offer(1, f"{brand} Rice", 200, "1 kg", brand), Offer(2, "Zandor Rice", 150, "500 g", "Zandor"))
+    for way in ("{}", "{} please", "the {} one", "i'll have the {}", "{} is fine"):
+        assert understand(way.format(brand.lower()), offers).option == 1
+        assert not understand(way.format(said), offers).commits
+
+
+def test_words_that_choose_one_offer_and_are_the_brand_of_another_choose_none():
+    offers = (Offer(1, "Two Rivers Milk", 200), Offer(2, "Number One Milk", 150, brand="Number One"))
+    assert not understand("number one", offers).commits
+    assert understand("number two", offers).option == 2
 
 
 def test_nothing_that_an_attacker_tried_decides_anything():
@@ -241,7 +279,7 @@ def test_most_plain_answers_are_understood_and_none_is_taken_for_another():
         if reading.commits and got not in same:
             wrong.append((text, got))
     assert wrong == []
-    assert right / len(lines) >= 0.7
+    assert right / len(lines) >= 0.8
 
 
 @pytest.mark.parametrize("text", ["yes please", "that's fine", "i'll take it", "ok"])
@@ -331,7 +369,7 @@ def test_an_explicit_yes_confirms_a_readback(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["ok", "okay then", "fine", "i guess so", "probably", "fine whatever", "yeah whatever", "mm hmm", "thank you", "great", "yes but", "yes?", "yes the first", "the second one", "yes the second one", "i'll take it", "yes fine", "of course", "refund", "yes refund", "go on", "do it", "yes and no", "yeah right", "yes hang on", "what", "yes speaking", "2", "yes i think so", "could you do this", "it seems all right", "we will choose this", ""],
+    ["ok", "okay then", "fine", "i guess so", "probably", "fine whatever", "yeah whatever", "mm hmm", "thank you", "great", "yes but", "yes?", "yes the first", "the second one", "yes the second one", "i'll take it", "yes fine", "of course", "refund", "yes refund", "go on", "do it", "yes and no", "yes yes", "yeah right", "yes hang on", "what", "yes speaking", "2", "yes i think so", "could you do this", "it seems all right", "we will choose this", ""],
 )  # fmt: skip
 def test_the_final_yes_is_one_of_a_closed_list(text):
     assert confirms(text, BREAD) == "unsure"
