@@ -1,13 +1,14 @@
 """The vault: who a customer is and how to reach them. Everything personal is sealed under the customer's own key."""
 
-import hmac
-from hashlib import blake2b, sha256
+from collections.abc import Sequence
+from hashlib import blake2b
 
 import msgspec
 import phonenumbers
 from phonenumbers import timezone
 from psycopg_pool import ConnectionPool
 
+from connectors import vault_keys
 from connectors.checks import Address
 from connectors.clock import Clock
 from connectors.outbox import Connection
@@ -17,8 +18,6 @@ from schemas.facts import CustomerFacts
 from schemas.words import Channel
 
 _CONTACT = "contact"
-_KEY = "key"
-_HASHES = b"saveline hashes"
 _NUMBERED = (Channel.SMS, Channel.VOICE)
 _decoder = msgspec.msgpack.Decoder(CustomerContact)
 
@@ -30,14 +29,15 @@ class Erased(Exception):
 class Vault:
     """Contacts and consents of every customer, over a pool of connections; safe for several threads.
 
-    `master_key` (32 bytes) wraps the customers' keys; `salt` makes the shares of pilot and holdout unpredictable.
+    The last of `ring` (32 bytes each) wraps the customers' keys; `salt` makes the shares of pilot and holdout
+    unpredictable.
     """
 
     def __init__(
-        self, pool: ConnectionPool[Connection], master_key: bytes, salt: bytes, clock: Clock
+        self, pool: ConnectionPool[Connection], ring: Sequence[bytes], salt: bytes, clock: Clock
     ) -> None:
-        self._pool, self._master, self._salt, self._clock = pool, master_key, salt, clock
-        self._hash_key = hmac.digest(master_key, _HASHES, sha256)
+        self._pool, self._ring, self._salt, self._clock = pool, ring, salt, clock
+        self._hash_key: bytes | None = None
 
     def keep(self, contact: CustomerContact) -> bool:
         """Store a contact record unless a newer one is there; whether it was stored. Raises `Erased`."""
@@ -116,16 +116,25 @@ class Vault:
         }.get(channel, "")
         return Address(to, self.address_hash(to), _zones(contact, number)) if to else None
 
-    def address_hash(self, address: str) -> str:
+    def address_hash(self, address: str, connection: Connection | None = None) -> str:
         """Stands for an address where no address may stand: HMAC-SHA-256 under a key that only the vault has.
 
         There are few telephone numbers: a hash without a key would be undone by trying them all.
         """
-        return self.keyed("address", address.strip().lower())
+        return self.keyed("address", address.strip().lower(), connection)
 
-    def keyed(self, use: str, text: str) -> str:
+    def keyed(self, use: str, text: str, connection: Connection | None = None) -> str:
         """64 hex digits that nobody can make, or undo, without the vault's key."""
-        return hmac.digest(self._hash_key, f"{use}\0{text}".encode(), sha256).hex()
+        return vault_keys.hashed(self._key_of_hashes(connection), use, text)
+
+    def _key_of_hashes(self, connection: Connection | None) -> bytes:
+        """Looked up once; with a connection on that one."""
+        if self._hash_key is None:
+            if connection is None:
+                with self._pool.connection() as own:
+                    return self._key_of_hashes(own)
+            self._hash_key = vault_keys.hash_key(connection, self._ring)
+        return self._hash_key
 
     def seal(self, customer_ref: str, plain: bytes, purpose: str) -> bytes:
         """Ciphertext under the customer's key, for what leaves this database; raises `Erased`."""
@@ -142,8 +151,8 @@ class Vault:
         with self._pool.connection() as connection:
             connection.execute(
                 "INSERT INTO customers (customer_ref, changed_at, erased_at) VALUES (%s, %s, %s)"
-                " ON CONFLICT (customer_ref) DO UPDATE SET wrapped_key = NULL, sealed = NULL,"
-                " changed_at = excluded.changed_at, erased_at = excluded.erased_at",
+                " ON CONFLICT (customer_ref) DO UPDATE SET wrapped_key = NULL, key_id = NULL,"
+                " sealed = NULL, changed_at = excluded.changed_at, erased_at = excluded.erased_at",
                 [customer_ref, self._clock.now(), self._clock.now()],
             )
 
@@ -152,16 +161,17 @@ class Vault:
         asked = "SELECT wrapped_key FROM customers WHERE customer_ref = %s"
         row = connection.execute(asked, [customer_ref]).fetchone()
         if row is None:
-            wrapped = seal(self._master, new_key(), f"{_KEY}:{customer_ref}")
+            vault_keys.enter(connection, self._ring)
+            wrapped = vault_keys.wrap(self._ring, new_key(), customer_ref)
             connection.execute(
-                "INSERT INTO customers (customer_ref, wrapped_key, changed_at) VALUES (%s, %s, %s)"
+                "INSERT INTO customers (customer_ref, wrapped_key, key_id, changed_at) VALUES (%s, %s, %s, %s)"
                 " ON CONFLICT (customer_ref) DO NOTHING",
-                [customer_ref, wrapped, self._clock.now()],
+                [customer_ref, wrapped, vault_keys.key_id(self._ring[-1]), self._clock.now()],
             )
             row = connection.execute(asked, [customer_ref]).fetchone()
         if row is None or row[0] is None:
             raise Erased(customer_ref)
-        return unseal(self._master, bytes(row[0]), f"{_KEY}:{customer_ref}")
+        return vault_keys.unwrap(self._ring, bytes(row[0]), customer_ref)
 
     def _contact(self, connection: Connection, customer_ref: str) -> CustomerContact | None:
         row = connection.execute(
@@ -169,12 +179,12 @@ class Vault:
         ).fetchone()
         if row is None or row[0] is None or row[1] is None:
             return None
-        key = unseal(self._master, bytes(row[0]), f"{_KEY}:{customer_ref}")
+        key = vault_keys.unwrap(self._ring, bytes(row[0]), customer_ref)
         return _decoder.decode(unseal(key, bytes(row[1]), f"{_CONTACT}:{customer_ref}"))
 
     def _opted_out(self, connection: Connection, contact: CustomerContact) -> tuple[Channel, ...]:
         number = _number(contact.phone)
-        hashes = [self.address_hash(_written(number))] if number is not None else []
+        hashes = [self.address_hash(_written(number), connection)] if number is not None else []
         rows = connection.execute(
             "SELECT channel FROM consents WHERE customer_ref = %s AND opted_out"
             " UNION SELECT channel FROM opt_outs WHERE subject = ANY(%s) AND opted_out ORDER BY 1",
@@ -185,7 +195,7 @@ class Vault:
     def _number_hashes(self, connection: Connection, customer_ref: str, channel: Channel) -> list[str]:
         contact = self._contact(connection, customer_ref) if channel in _NUMBERED else None
         number = _number(contact.phone) if contact is not None else None
-        return [self.address_hash(_written(number))] if number is not None else []
+        return [self.address_hash(_written(number), connection)] if number is not None else []
 
     def _point(self, use: str, customer_ref: str) -> int:
         """0 to 9999, the same for ever: in which share of the customers one falls."""

@@ -40,6 +40,7 @@ app.command(
     name="kill-switch",
     help="Silence a channel, a store or a kind within seconds.",
 )
+app.command("connectors.vault_cli:app", name="vault", help="Renew the key under which customers are kept.")
 app.command("streams.up_cli:up", name="up", help="Start the whole system on this machine, with simulators.")
 app.command(
     "streams.understanding:app",

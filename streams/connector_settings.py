@@ -1,25 +1,20 @@
 """The settings of a connectors process."""
 
-import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Gt
-from pydantic import AfterValidator, SecretBytes, SecretStr
+from pydantic import AfterValidator, SecretStr
 
+from connectors import vault_keys
 from connectors.channels.catalogue import Providers
 from streams.environment import FromEnvironment
 
 
-def key_of_32_bytes(value: SecretBytes) -> SecretBytes:
-    try:
-        key = base64.b64decode(value.get_secret_value(), validate=True)
-    except ValueError:
-        raise ValueError("32 bytes in base64") from None
-    if len(key) != 32:
-        raise ValueError("32 bytes in base64")
-    return SecretBytes(key)
+def ring_of_keys(value: SecretStr) -> SecretStr:
+    vault_keys.ring_of(value.get_secret_value())
+    return value
 
 
 def several_secrets(value: SecretStr) -> SecretStr:
@@ -47,8 +42,8 @@ class ConnectorSettings(FromEnvironment):
     """As whom messages speak."""
     link_secrets: Annotated[SecretStr, AfterValidator(several_secrets)]
     """Sign the links to the choice page; separated by commas, the last one signs."""
-    vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
-    """32 bytes in base64: wraps the customers' own keys."""
+    vault_key: Annotated[SecretStr, AfterValidator(ring_of_keys)]
+    """32 bytes in base64: wraps the customers' own keys. Several are separated by commas, the last one wraps."""
     vault_salt: SecretStr
     """Makes the shares of pilot and holdout unpredictable."""
     twilio_account_sid: str

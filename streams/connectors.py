@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import generate_latest
 from psycopg_pool import ConnectionPool
 
+from connectors import vault_keys
 from connectors.clock import SystemClock
 from connectors.dispatch import nowhere
 from connectors.edge.tokens import Links
@@ -72,7 +73,10 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
     pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=2, max_size=60, open=True)
     vault = Vault(
-        pool, settings.vault_key.get_secret_value(), settings.vault_salt.get_secret_value().encode(), clock
+        pool,
+        vault_keys.ring_of(settings.vault_key.get_secret_value()),
+        settings.vault_salt.get_secret_value().encode(),
+        clock,
     )
     rounds = Rounds(clock)
     failpoints = Failpoints(POINTS) if settings.test_switch else None

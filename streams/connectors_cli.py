@@ -4,6 +4,7 @@ import sys
 
 import psycopg
 
+from connectors import vault_keys
 from connectors.clock import SystemClock
 from connectors.register.migrate import REACH, in_a_line, upgrade
 from state import shelf
@@ -37,6 +38,9 @@ def connectors(*, only: str = "") -> int:
         upgrade(settings.pg_dsn.get_secret_value())
         needed = rights.of_connectors(settings.app, parts, settings.quarantine)
         missing = access.require(settings.client, needed)
+        lacking = vault_keys.missing(
+            settings.pg_dsn.get_secret_value(), settings.vault_key.get_secret_value()
+        )
     except (Faulty, shelf.PolicyFaults, RefusedError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -46,7 +50,7 @@ def connectors(*, only: str = "") -> int:
     except UnreachableError as error:
         print(error, file=sys.stderr)
         return Unreachable.exit_code
-    lacking = [access.missing(name) for name in sorted(missing)]
+    lacking += [access.missing(name) for name in sorted(missing)]
     kinds = {"connectors": ConnectorSettings}
     lacking += Doctor(values(kinds), variables(kinds), SystemClock()).lacks("evidence bucket", "evidence key")
     if lacking:

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 import psycopg
 from psycopg_pool import ConnectionPool
-from pydantic import AfterValidator, PositiveFloat, PositiveInt, SecretBytes, SecretStr
+from pydantic import AfterValidator, PositiveFloat, PositiveInt, SecretStr
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from connectors import vault_keys
 from connectors.claims import Claims
 from connectors.clock import SystemClock
 from connectors.edge.app import Edge
@@ -46,7 +47,7 @@ from schemas.words import Channel
 from state import shelf
 from streams import access, edge_platform, logs, rights
 from streams.access import RefusedError, UnreachableError
-from streams.connector_settings import key_of_32_bytes, several_secrets
+from streams.connector_settings import ring_of_keys, several_secrets
 from streams.edge_probes import Probed, UnderTest
 from streams.environment import Faulty, FromEnvironment, read
 
@@ -70,7 +71,7 @@ class EdgeSettings(FromEnvironment):
     driver_secrets: _Secrets | None = None
     """Without any there is no door for the driver's app."""
     twilio_auth_token: _Secrets
-    vault_key: Annotated[SecretBytes, AfterValidator(key_of_32_bytes)]
+    vault_key: Annotated[SecretStr, AfterValidator(ring_of_keys)]
     vault_salt: SecretStr
     retailer: str
     """As whom a call introduces itself."""
@@ -135,10 +136,13 @@ def _lacking(settings: EdgeSettings) -> list[str]:
     found: list[str] = []
     # Away is not lacking: requests are told so until it is back.
     with suppress(psycopg.OperationalError):
-        if revisions := migrate.lacking(settings.pg_dsn.get_secret_value()):
+        dsn = settings.pg_dsn.get_secret_value()
+        if revisions := migrate.lacking(dsn):
             found.append(
                 f"postgres: lacks the revisions {', '.join(revisions)}. To do: run `saveline migrate`"
             )
+        else:
+            found += vault_keys.missing(dsn, settings.vault_key.get_secret_value())
     with suppress(UnreachableError):
         missing = access.require(settings.client, rights.of_edge(), patient=False)
         found += [access.missing(topic) for topic in missing]
@@ -155,7 +159,10 @@ def application(settings: EdgeSettings) -> ASGIApp:
         open=True,
     )
     vault = Vault(
-        pool, settings.vault_key.get_secret_value(), settings.vault_salt.get_secret_value().encode(), clock
+        pool,
+        vault_keys.ring_of(settings.vault_key.get_secret_value()),
+        settings.vault_salt.get_secret_value().encode(),
+        clock,
     )
 
     def zone_of(customer_ref: str) -> str:

@@ -72,7 +72,7 @@ def measured(dsn: str) -> tuple[list[float], list[float]]:
     upgrade(dsn)
     clock, outbox = SystemClock(), Outbox(Codec(LockedRegistry()).encode)
     pool = ConnectionPool(dsn, min_size=2, max_size=4, open=True)
-    vault, claims = Vault(pool, b"m" * 32, b"s" * 16, clock), Claims(pool, outbox, clock, "one/1")
+    vault, claims = Vault(pool, [b"m" * 32], b"s" * 16, clock), Claims(pool, outbox, clock, "one/1")
     calls = Calls(
         House(retailer="Greengrocer"),
         pool=pool,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from psycopg_pool import ConnectionPool
 
+from connectors import vault_keys
 from connectors.channels.parcel import (
     Absent,
     Accepted,
@@ -21,10 +22,9 @@ from connectors.channels.parcel import (
 )
 from connectors.checks import Address, Checks, Limits
 from connectors.claims import Claims
-from connectors.clock import Clock, SystemClock
+from connectors.clock import Clock
 from connectors.outbox import Connection, Outbox
 from connectors.register.migrate import upgrade
-from connectors.vault import Vault
 from schemas.codec import Codec
 from schemas.commands import ChannelCancel, ChannelCommand, OfferedCase
 from schemas.events import ReceiptReceived
@@ -44,10 +44,12 @@ ADDRESSES = {
 }
 
 
-# What tests give to every vault; this one only hashes.
+# What tests give to every vault.
 VAULT_KEY, VAULT_SALT = b"m" * 32, b"s" * 16
-_NO_POOL: Any = None
-hash_of = Vault(_NO_POOL, VAULT_KEY, VAULT_SALT, SystemClock()).address_hash
+
+
+def hash_of(address: str) -> str:
+    return vault_keys.hashed(vault_keys.derived(VAULT_KEY), "address", address)
 
 
 def number_of(customer_ref: str) -> str:

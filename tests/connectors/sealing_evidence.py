@@ -69,7 +69,7 @@ def work_of(
     clock = clock or SystemClock()
     pool: ConnectionPool[Connection] = ConnectionPool(given.dsn, min_size=1, max_size=8, open=True)
     encode = Codec(registry(None)).encode
-    vault = Vault(pool, MASTER, SALT, clock)
+    vault = Vault(pool, [MASTER], SALT, clock)
     keeper = Keeper(
         Store(client or client_of(given), given.bucket),
         SIGNING,

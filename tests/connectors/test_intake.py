@@ -48,7 +48,7 @@ class StoppedClock:
 def intake(dsn: str) -> Iterator[Intake]:
     upgrade(dsn)
     with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
-        vault = Vault(pool, b"m" * 32, b"salt", StoppedClock())
+        vault = Vault(pool, [b"m" * 32], b"salt", StoppedClock())
         yield Intake(CODEC, vault, pool, StoppedClock(), retention=timedelta(days=14))
 
 

@@ -58,7 +58,7 @@ class World:
         self.clock = SystemClock()
         self.pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=1, max_size=20, open=True)
         self.codec = Codec(registry(None))
-        self.vault = Vault(self.pool, b"m" * 32, b"s" * 16, self.clock)
+        self.vault = Vault(self.pool, [b"m" * 32], b"s" * 16, self.clock)
         self.published: list[Leaving] = []
         self.service = Service(
             Setup(run="one/1", retailer="Greengrocer", providers=self._providers()),

@@ -1,5 +1,6 @@
 """The vault on a real Postgres: sealed under the customer's key, outranked by consents, gone when erased."""
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,9 +9,12 @@ import pytest
 from msgspec.structs import replace
 from psycopg_pool import ConnectionPool
 
+from connectors import vault_keys
 from connectors.register.migrate import upgrade
 from connectors.sealing import Unsealable, new_key, seal, unseal
 from connectors.vault import Erased, Vault
+from connectors.vault_cli import rekey
+from connectors.vault_keys import KeyMissing
 from schemas.events import CustomerConsent, CustomerContact
 from schemas.words import Channel, ContactMode
 from tests.builders import NOON
@@ -46,7 +50,7 @@ def pool(dsn: str) -> Iterator[ConnectionPool]:
 
 @pytest.fixture
 def vault(pool: ConnectionPool) -> Vault:
-    return Vault(pool, b"m" * 32, b"salt", StoppedClock())
+    return Vault(pool, [b"m" * 32], b"salt", StoppedClock())
 
 
 def test_a_contact_comes_back_as_it_was_given_and_lies_there_sealed(
@@ -67,7 +71,7 @@ def test_an_address_is_stood_for_by_a_hash_that_only_the_vaults_key_can_make(
     vault.keep(CONTACT)
     hashed = vault.address("c1", Channel.SMS).hashed
     assert hashed == vault.address_hash(f" {CANARY} ")
-    assert hashed != Vault(pool, b"n" * 32, b"salt", StoppedClock()).address_hash(CANARY)
+    assert hashed != vault_keys.hashed(vault_keys.derived(b"n" * 32), "address", CANARY)
     for plain in (CANARY.encode(), b"saveline address\0" + CANARY.encode()):
         assert hashed != hashlib.sha256(plain).hexdigest()
     vault.consent(
@@ -164,3 +168,88 @@ def test_the_shares_of_pilot_and_holdout_are_stable_and_independent(vault: Vault
     assert facts == [vault.facts(f"customer-{n}") for n in range(200)]
     assert 60 < sum(f.arm_point < 5_000 for f in facts) < 140
     assert any((f.arm_point < 5_000) != (f.pilot_point < 5_000) for f in facts)
+
+
+OLD, NEW = b"m" * 32, b"n" * 32
+
+
+def under(*ring: bytes) -> str:
+    """The setting."""
+    return ",".join(base64.b64encode(key).decode() for key in ring)
+
+
+def test_the_vaults_key_is_renewed_while_it_is_in_use(
+    dsn: str, pool: ConnectionPool, vault: Vault, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vault.keep(CONTACT)
+    vault.consent(
+        CustomerConsent(customer_ref="c1", channels=(Channel.SMS,), opted_out=True, occurred_at=NOON)
+    )
+    sealed, hashed = vault.seal("c1", b"words", "text"), vault.address_hash(CANARY)
+    vault.keep(replace(CONTACT, customer_ref="c2", phone="+447400123457"))
+    vault.erase("c2")
+    assert vault_keys.missing(dsn, under(NEW, OLD)) == []
+    reads = Vault(pool, [NEW, OLD], b"salt", StoppedClock())
+    assert vault_keys.missing(dsn, under(OLD, NEW)) == []
+    both = Vault(pool, [OLD, NEW], b"salt", StoppedClock())
+    assert both.contact("c1") == CONTACT
+    assert both.keep(replace(CONTACT, customer_ref="c3"))
+    # Whoever was restarted for the first step opens what others wrap in the second.
+    assert reads.contact("c3") == replace(CONTACT, customer_ref="c3")
+    # What is new needs the new key; the old one still is needed, and nobody can start without it.
+    (said,) = vault_keys.missing(dsn, under(NEW))
+    assert "lacks. To do: put it back" in said
+    assert vault_keys.key_id(OLD) in said
+    assert rekey(dsn=dsn, key=under(OLD, NEW)) == 0
+    assert capsys.readouterr().out.startswith("1 keys are wrapped anew")
+    assert rekey(dsn=dsn, key=under(OLD, NEW)) == 0
+    assert capsys.readouterr().out.startswith("0 keys are wrapped anew")
+    assert vault_keys.missing(dsn, under(NEW)) == []
+    renewed = Vault(pool, [NEW], b"salt", StoppedClock())
+    assert renewed.contact("c1") == CONTACT
+    assert renewed.contact("c3") == replace(CONTACT, customer_ref="c3")
+    assert renewed.unseal("c1", sealed, "text") == b"words"
+    with pytest.raises(Erased):
+        renewed.seal("c2", b"words", "text")
+    # Who opted out is found as before, though this was noted under the first key.
+    assert renewed.address_hash(CANARY) == hashed
+    assert Channel.SMS in renewed.facts("c3").opted_out
+    # A process that was left behind stops instead of wrapping under what is gone.
+    with pytest.raises(KeyMissing, match=vault_keys.key_id(NEW)):
+        Vault(pool, [OLD], b"salt", StoppedClock()).keep(replace(CONTACT, customer_ref="c4"))
+    assert rekey(dsn=dsn, key=under(OLD)) == 2
+    assert vault_keys.key_id(NEW) in capsys.readouterr().err
+
+
+def test_a_vault_of_before_the_list_is_renewed_too_whatever_the_order_of_its_keys(
+    dsn: str, pool: ConnectionPool, vault: Vault
+) -> None:
+    vault.keep(CONTACT)
+    hashed = vault.address_hash(CANARY)
+    with pool.connection() as connection:
+        connection.execute("UPDATE customers SET key_id = NULL")
+        connection.execute("DELETE FROM vault_keys")
+    (said,) = vault_keys.missing(dsn, under(NEW))
+    assert "no key of SAVELINE_VAULT_KEY opens what is kept" in said
+    assert Vault(pool, [NEW, OLD], b"salt", StoppedClock()).address_hash(CANARY) == hashed
+    assert rekey(dsn=dsn, key=under(OLD, NEW)) == 0
+    renewed = Vault(pool, [NEW], b"salt", StoppedClock())
+    assert renewed.contact("c1") == CONTACT
+    assert renewed.address_hash(CANARY) == hashed
+
+
+def test_a_key_that_somebody_wraps_under_meanwhile_is_not_taken_off_the_list(
+    dsn: str, pool: ConnectionPool, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.keep(CONTACT)
+    # Its bites have passed by this customer when he comes.
+    monkeypatch.setattr(vault_keys, "_bite", lambda *_: [])
+    assert rekey(dsn=dsn, key=under(OLD, NEW)) == 1
+    monkeypatch.undo()
+    assert rekey(dsn=dsn, key=under(OLD, NEW)) == 0
+
+
+@pytest.mark.parametrize("wrong", ["", "short", under(OLD) + ",", under(OLD, OLD), under(b"m" * 16)])
+def test_a_ring_is_made_of_different_whole_keys(wrong: str) -> None:
+    with pytest.raises(ValueError, match="32 bytes in base64, or several of them"):
+        vault_keys.ring_of(wrong)

@@ -83,7 +83,7 @@ class Telephone:
         self.pool = ConnectionPool(dsn, min_size=1, max_size=12, open=True)
         outbox = Outbox(CODEC.encode)
         self.claims = Claims(self.pool, outbox, self.clock, "one/1")
-        self.vault = Vault(self.pool, b"m" * 32, b"s" * 16, self.clock)
+        self.vault = Vault(self.pool, [b"m" * 32], b"s" * 16, self.clock)
         self.vault.keep(
             CustomerContact(
                 customer_ref="customer-1", revision=1, phone=SAM, name="Sam", occurred_at=self.clock.now()

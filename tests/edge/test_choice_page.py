@@ -59,7 +59,7 @@ class Shop:
         ids = itertools.count(1)
         self.links = Links(["old secret", "new secret"], self.url)
         clock = SystemClock()
-        self.notes = Notes(self.pool, Vault(self.pool, b"m" * 32, b"s" * 16, clock), clock)
+        self.notes = Notes(self.pool, Vault(self.pool, [b"m" * 32], b"s" * 16, clock), clock)
         edge = Edge(
             pool=self.pool,
             facts=self,

@@ -48,7 +48,7 @@ class Tools:
     def __init__(self, dsn: str, **more: Any) -> None:
         self.clock = SystemClock()
         self.rig = Rig(dsn, self.clock)
-        self.vault = Vault(self.rig.pool, VAULT_KEY, VAULT_SALT, self.clock)
+        self.vault = Vault(self.rig.pool, [VAULT_KEY], VAULT_SALT, self.clock)
         self.notes = Notes(self.rig.pool, self.vault, self.clock)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -61,7 +61,7 @@ class Tools:
             "staff_secrets": f"older,{STAFF}",
             "driver_secrets": DRIVER,
             "twilio_auth_token": "token",
-            "vault_key": base64.b64encode(VAULT_KEY),
+            "vault_key": base64.b64encode(VAULT_KEY).decode(),
             "vault_salt": VAULT_SALT.decode(),
             "retailer": "Greengrocer",
         }

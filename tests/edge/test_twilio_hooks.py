@@ -45,7 +45,7 @@ class Hooks:
     def __init__(self, dsn: str) -> None:
         clock = SystemClock()
         self.rig = Rig(dsn, clock)
-        self.vault = Vault(self.rig.pool, b"m" * 32, b"s" * 16, clock)
+        self.vault = Vault(self.rig.pool, [b"m" * 32], b"s" * 16, clock)
         texts = Texts(
             self.rig.pool, Outbox(self.rig.codec.encode), clock, self.vault, lambda _ref: "Europe/London"
         )

@@ -19,7 +19,7 @@ from streams.login import KafkaSettings
 if __name__ == "__main__":
     codec, clock = Codec(LockedRegistry()), SystemClock()
     pool = ConnectionPool(os.environ["PG_DSN"], min_size=1, max_size=4, open=True)
-    vault = Vault(pool, b"m" * 32, b"salt", clock)
+    vault = Vault(pool, [b"m" * 32], b"salt", clock)
     intake = Intake(codec, vault, pool, clock, retention=timedelta(days=14))
     kafka = KafkaSettings(broker=os.environ["BROKER"])
     admission = Admission(

@@ -12,11 +12,32 @@ import pytest
 import requests
 from twilio.request_validator import RequestValidator
 
+from connectors import vault_keys
 from connectors.register.migrate import upgrade
 from tests.streams.processes import ROOT
 from tests.world.part import Part, answers, free_port
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
+
+
+def key_of(letter: bytes) -> str:
+    return base64.b64encode(letter * 32).decode()
+
+
+def settings(dsn: str, port: int, platform_port: int) -> dict[str, str]:
+    return {
+        "PG_DSN": dsn,
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "RETAILER": "Greengrocer",
+        "LINK_SECRETS": "one,two",
+        "APP_SECRETS": "app",
+        "VAULT_SALT": "s",
+        "VAULT_KEY": key_of(b"m"),
+        "TWILIO_AUTH_TOKEN": "older,newer",
+        "HTTP_PORT": str(port),
+        "PLATFORM_PORT": str(platform_port),
+        "BROKER": "127.0.0.1:9",
+    }
 
 
 @pytest.fixture
@@ -25,24 +46,11 @@ def edge(dsn: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
     upgrade(dsn)
     port, platform_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
-    given = {
-        "PG_DSN": dsn,
-        "PUBLIC_URL": url,
-        "RETAILER": "Greengrocer",
-        "LINK_SECRETS": "one,two",
-        "APP_SECRETS": "app",
-        "VAULT_SALT": "s",
-        "VAULT_KEY": base64.b64encode(b"m" * 32).decode(),
-        "TWILIO_AUTH_TOKEN": "older,newer",
-        "HTTP_PORT": str(port),
-        "PLATFORM_PORT": str(platform_port),
-        "BROKER": "127.0.0.1:9",
-    }
     part = Part(
         "edge",
         [sys.executable, "-m", "streams.cli", "edge"],
         tmp_path / "edge.log",
-        env={f"SAVELINE_{name}": value for name, value in given.items()},
+        env={f"SAVELINE_{name}": value for name, value in settings(dsn, port, platform_port).items()},
         cwd=ROOT,
     )
     part.start(lambda: answers(port), timeout_s=120)
@@ -77,18 +85,31 @@ def test_the_pages_and_the_webhooks_are_on_one_port_and_what_a_platform_asks_on_
     assert answer.status_code == 404
 
 
-def test_every_missing_setting_is_named_at_once() -> None:
+def ended(**given: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SAVELINE_")}
-    ended = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "streams.cli", "edge"],
-        env=environment | {"SAVELINE_LINK_SECRETS": "one,", "SAVELINE_PLATFORM_PORT": "8082"},
+        env=environment | {f"SAVELINE_{name}": value for name, value in given.items()},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ended.returncode == 2
+
+
+def test_a_vault_whose_key_is_not_given_stops_it_with_one_line(dsn: str) -> None:
+    upgrade(dsn)
+    assert vault_keys.missing(dsn, key_of(b"n")) == []
+    done = ended(**settings(dsn, 1, 2))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"wrapped under the key {vault_keys.key_id(b'n' * 32)}, which SAVELINE_VAULT_KEY" in done.stderr
+
+
+def test_every_missing_setting_is_named_at_once() -> None:
+    done = ended(LINK_SECRETS="one,", PLATFORM_PORT="8082")
+    assert done.returncode == 2
     for name in ("PG_DSN", "PUBLIC_URL", "APP_SECRETS", "TWILIO_AUTH_TOKEN", "VAULT_KEY"):
-        assert f"SAVELINE_{name}: Field required" in ended.stderr
-    assert "SAVELINE_LINK_SECRETS: Value error, one or more secrets" in ended.stderr
-    assert "SAVELINE_PLATFORM_PORT: is SAVELINE_HTTP_PORT: set another, or none" in ended.stderr
+        assert f"SAVELINE_{name}: Field required" in done.stderr
+    assert "SAVELINE_LINK_SECRETS: Value error, one or more secrets" in done.stderr
+    assert "SAVELINE_PLATFORM_PORT: is SAVELINE_HTTP_PORT: set another, or none" in done.stderr
