@@ -2,11 +2,18 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
+import psycopg
 import pytest
 from confluent_kafka import Producer
 
+from connectors.clock import SystemClock
 from schemas.catalogue import Topic
+from schemas.codec import Codec
+from schemas.registry import LockedRegistry
+from tests.connectors.around import an_update
 from tests.observability.conftest import Lived
 from tests.observability.test_runbooks import PAGES, followed
 from tests.streams.rig import until
@@ -14,6 +21,7 @@ from tests.streams.rig import until
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
 Page = Callable[[], str]
 GARBAGE = 12
+AN_ORDER = {"lines": [{"line_id": "l1", "ordered": 1, "quantity": 1, "unit_price_minor": 190}]}
 
 
 @pytest.fixture
@@ -71,3 +79,41 @@ def test_what_was_set_aside_is_shown_with_its_reason_and_discarded(
     assert "the record is not in Confluent wire format" in does(life, f"saveline quarantine show {record}")
     does(life, 'saveline quarantine discard --reason "not in Confluent wire format" --why "told upstream"')
     assert re.search(waiting, does(life, "saveline quarantine ls")) is None
+
+
+def test_a_decision_that_is_not_written_is_shown_with_why_and_is_written_once_the_order_system_answers(
+    life: Lived, look: Callable[[str], str]
+) -> None:
+    oms, codec = life.stack.simulators["oms"], Codec(LockedRegistry())
+    sender = Producer({"bootstrap.servers": life.stack.environment["SAVELINE_BROKER"], "log_level": "0"})
+    for order, fault in (
+        ("silent", {"match": {"resource": "read"}, "then": "http_503"}),
+        ("held", {"then": "being_modified"}),
+    ):
+        oms.put(f"orders/{order}", AN_ORDER)
+        oms.put(f"orders/{order}/faults", [fault])
+        update = an_update(SystemClock().now())
+        decision = msgspec.structs.replace(update.decision, decision_id=f"{order}.d1", case_id=order)
+        update = msgspec.structs.replace(
+            update, command_id=f"{order}.d1", order_id=order, case_id=order, decision=decision
+        )
+        sender.produce(Topic.UPDATES, codec.encode(update), key=order.encode())
+    assert sender.flush(60) == 0
+
+    def of(order: str) -> tuple[Any, ...] | None:
+        with psycopg.connect(life.dsn) as connection:
+            asked = "SELECT outcome, tries FROM write_backs WHERE order_id = %s"
+            return connection.execute(asked, [order]).fetchone()
+
+    until(lambda: (of("silent") or (None, 0))[1] > 1, "a second try")
+    until(lambda: (of("held") or (None, 0))[0], "an outcome")
+    said = look("SavelineWriteBackUnverified")
+    assert re.search(r"silent +\| silent\.d1 +\| +\d+ \| +\d+ \| unreadable", said), said
+    assert re.search(r"order_being_modified +\| held", said), said
+    assert float(re.findall(r"^{} => ([0-9.]+) ", said, re.MULTILINE)[-1]) > 0, said
+    # As the page says, it is up again.
+    oms.put("orders/silent/faults", [])
+    until(lambda: (of("silent") or (None, 0))[0] == "applied", "the write")
+    assert "silent.d1" not in look("SavelineWriteBackUnverified")
+    written = [one["key"] for one in oms.get("orders/silent/book") if one["kind"] == "decision"]
+    assert written == ["silent.d1"]
