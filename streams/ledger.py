@@ -61,6 +61,7 @@ class Ledger(Generic[S, E, R]):
         """Memory may not be what is committed: take over before the next step."""
         self._anchor_ms = 0
         self._anchor_s = 0.0
+        self._check_at_s = 0.0
         self._poisoned_in_a_row = 0
 
     # Opening
@@ -78,10 +79,11 @@ class Ledger(Generic[S, E, R]):
         transactions = self._transactions = Transactions(self.settings, self._failpoints)
         transactions.open()
         # L4: whoever wrote before us is fenced now, and this record comes after all that they committed.
+        began_s = self._clock.monotonic()
         transactions.begin()
         written = transactions.send_last(self.settings.changelog, FENCE, seal(b""))
         transactions.commit(written)
-        self._set_clock(written.appended_ms)
+        self._set_clock(written.appended_ms, began_s)
         started_s = self._clock.monotonic()
         store = self._fit_store(written.offset, written.appended_ms)
         try:
@@ -148,9 +150,17 @@ class Ledger(Generic[S, E, R]):
         """
         return self._anchor_ms + int((self._clock.monotonic() - self._anchor_s) * 1000)
 
-    def _set_clock(self, appended_ms: int) -> None:
-        apart_ms = round(self._clock.now().timestamp() * 1000) - appended_ms
-        self._anchor_ms, self._anchor_s = appended_ms, self._clock.monotonic()
+    def _set_clock(self, appended_ms: int, began_s: float) -> None:
+        """By a record that was appended at some instant between `began_s` and now."""
+        wall_ms, now_s = round(self._clock.now().timestamp() * 1000), self._clock.monotonic()
+        ahead_ms, took_ms = wall_ms - appended_ms, round((now_s - began_s) * 1000)
+        slow = took_ms > self.settings.clock_apart_max_ms
+        if not slow or appended_ms > self.clock_ms():
+            self._anchor_ms, self._anchor_s = appended_ms, now_s
+        # A slow answer says little about the time: the next one is asked as well.
+        self._check_at_s = now_s if slow else now_s + self.settings.clock_check_s
+        # Nor is it a clock that is ahead.
+        apart_ms = ahead_ms if ahead_ms < 0 else max(0, ahead_ms - took_ms)
         self.tally.clock_apart_ms = apart_ms
         if abs(apart_ms) > self.settings.clock_apart_max_ms:
             raise ClockApart(f"this machine's clock is {apart_ms} ms from the broker's")
@@ -161,7 +171,7 @@ class Ledger(Generic[S, E, R]):
 
     def beat_due(self) -> bool:
         """Whether the clock check is due; a step with an empty batch does it."""
-        return self._clock.monotonic() - self._anchor_s >= self.settings.clock_check_s
+        return self._clock.monotonic() >= self._check_at_s
 
     # Stepping
 
@@ -270,7 +280,7 @@ class Ledger(Generic[S, E, R]):
         tally.quarantined += len(step.rejected)
         tally.stuck += len(step.stuck)
         if self.beat_due():
-            self._set_clock(written.appended_ms)
+            self._set_clock(written.appended_ms, began_s)
 
     def _apply(
         self, step: Step[S, E, R], taken: list[bytes], progress: bytes, offset: int, at_ms: int

@@ -1,5 +1,7 @@
 """Bad input and broken surroundings: each has a named outcome, and nothing is lost or doubled."""
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -319,6 +321,29 @@ def test_an_idle_partition_compares_its_clock_too_and_stays_fit(rig: Rig) -> Non
     run = Run(rig, clock_check_s=0.2)
     run.until(lambda: run.ledger.tally.transactions >= 3, "three beats")
     assert run.ledger.progress.offset == -1
+    run.close()
+
+
+class SlowAnswer(Transactions):
+    """Tells half a second late that a commit was one."""
+
+    def commit(self, last_record: Any) -> None:
+        super().commit(last_record)
+        threading.Event().wait(0.5)
+
+
+def test_an_answer_that_comes_late_is_no_clock_that_is_ahead(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.ledger.Transactions", SlowAnswer)
+    run = Run(rig, clock_apart_max_ms=400)
+    assert abs(run.ledger.tally.clock_apart_ms) < 400
+    assert run.ledger.beat_due()
+    rig.send(Event("a", 1))
+    behind_ms = time.monotonic() * 1000 - run.ledger.clock_ms()
+    run.processed(0)
+    # Its record is half a second old: that is not taken for the time, which the clock before knew better.
+    assert time.monotonic() * 1000 - run.ledger.clock_ms() <= behind_ms + 1
     run.close()
 
 
