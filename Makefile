@@ -125,7 +125,7 @@ mutants: setup ## break the heart on purpose, by hand and by mutmut (MUTATE='sta
 	@$(PY) -m tests.mutants.report
 
 .PHONY: goldens
-goldens: setup ## write what is derived from the chart: its topics, its rights, its README, how each set of values renders
+goldens: setup ## write what is derived from the chart: its topics, rights, secrets' keys, README, how each set of values renders
 	@$(PY) -m tests.helm.golden
 
 .PHONY: dashboards

@@ -23,6 +23,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from streams import rights
 from streams.outcomes import Fenced
 from streams.quarantine import ADDED, ATTEMPT, BYTES_MAX, REPLAYED_FROM
 from streams.topics import replayable, settled_topic
@@ -182,7 +183,7 @@ class Settling:
         self._producer = Producer(
             {
                 **client,
-                "transactional.id": f"{app}-quarantine",
+                "transactional.id": rights.transactions_of_quarantine(app),
                 # As our own producers choose it, so that a key finds its partition again.
                 "partitioner": "murmur2_random",
                 "message.max.bytes": str(BYTES_MAX),

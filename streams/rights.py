@@ -80,8 +80,13 @@ def of_quarantine(app: str, quarantine: str = QUARANTINE) -> list[Right]:
         _topic(settled_topic(app), "Read", "Write"),
         *(_topic(name, "Write") for name in sorted(replayable(app))),
         *_groups(f"{app}-quarantine"),
-        Right(kind="transactionalId", name=f"{app}-quarantine", operations=("Describe", "Write")),
+        Right(kind="transactionalId", name=transactions_of_quarantine(app), operations=("Describe", "Write")),
     )
+
+
+def transactions_of_quarantine(app: str) -> str:
+    """Outside of the workers' prefix, so that none of them can end its transactions."""
+    return f"quarantine.{app}"
 
 
 def of_kill_switch(source: str = Topic.CASE_EVENTS) -> list[Right]:

@@ -1,4 +1,4 @@
-"""`make goldens` writes anew what is derived from the chart: its topics, its rights, its README, and how it renders.
+"""`make goldens` writes anew what is derived from the chart: topics, rights, secrets, README, and how it renders.
 
 A golden render shows what a change does to each set of values; what is as in `minimal` is left out of the other sets.
 Dashboards and alerts are only named: another test compares them with their files.
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.helm import readme, rights, topics
+from tests.helm import readme, rights, secrets, topics
 from tests.helm.rendering import by_template, rendered, value_sets
 from tests.streams.processes import ROOT
 
@@ -43,6 +43,7 @@ def _named(one: dict[str, Any]) -> dict[str, Any]:
 def write() -> None:
     topics.FILE.write_text(topics.planned())
     rights.FILE.write_text(rights.planned())
+    secrets.FILE.write_text(secrets.planned())
     readme.FILE.write_text(readme.written())
     wanted = goldens()
     for stale in set(FOLDER.rglob("*.yaml")) - set(wanted):

@@ -18,7 +18,7 @@ from streams.environment import names
 from streams.rights import PARTS, connectors_group
 from streams.settings import WorkerSettings
 from streams.topics import Topic, wanted_topics
-from tests.helm import golden, readme
+from tests.helm import golden, readme, secrets
 from tests.helm.rendering import CHART, pods, rendered, value_sets
 from tests.helm.topics import FILE, planned
 from tests.streams.processes import ROOT
@@ -96,9 +96,10 @@ def test_the_processes_know_what_they_are_told(values: dict[str, Any]) -> None:
         process, *more = container["args"]
         if process == "migrate":
             continue
-        given = [one["name"].removeprefix("SAVELINE_").lower() for one in container["env"]]
-        assert len(given) == len(set(given))
-        assert set(given) - shared - {"public_url"} <= set(names(KNOWN[process]))
+        told = [one["name"] for one in container["env"]]
+        assert len(told) == len(set(told))
+        given = {name.removeprefix("SAVELINE_").lower() for name in told if name.startswith("SAVELINE_")}
+        assert given - shared - {"public_url"} <= set(names(KNOWN[process]))
         if process == "connectors":
             parts += more[1].split(",") if more else sorted(PARTS)
     assert sorted(parts) == sorted(PARTS)
@@ -216,13 +217,12 @@ def test_links_and_signatures_are_made_of_the_host_that_is_public() -> None:
 
 def secrets_of(pod: dict[str, Any]) -> set[str]:
     (container,) = pod["containers"]
-    whole = {one["secretRef"]["name"] for one in container.get("envFrom", [])}
     single = {
         one["valueFrom"]["secretKeyRef"]["name"]
         for one in container["env"]
         if "secretKeyRef" in one.get("valueFrom", {})
     }
-    return whole | single | {one["secret"]["secretName"] for one in pod["volumes"] if "secret" in one}
+    return single | {one["secret"]["secretName"] for one in pod["volumes"] if "secret" in one}
 
 
 def test_every_secret_that_a_pod_reads_is_brought_before_it() -> None:
@@ -248,6 +248,33 @@ def test_every_secret_that_a_pod_reads_is_brought_before_it() -> None:
     job = next(one["metadata"]["annotations"] for one in objects if one["kind"] == "Job")
     weights = [int(one["helm.sh/hook-weight"]) for one in (brought["shop-migrate"], policy, job)]
     assert weights == sorted(set(weights))
+
+
+def keys_of(container: dict[str, Any]) -> set[str]:
+    """Which keys of the Secret it is given."""
+    return {
+        one["valueFrom"]["secretKeyRef"]["key"]
+        for one in container["env"]
+        if "secretKeyRef" in one.get("valueFrom", {})
+    }
+
+
+@each_set
+def test_each_pod_is_given_the_keys_that_its_process_asks_for_and_no_other(values: dict[str, Any]) -> None:
+    assert secrets.FILE.read_text() == secrets.planned(), "run `make goldens`"
+    listed = json.loads(secrets.planned()) | {"migrate": ["SAVELINE_PG_DSN"]}
+    settings = {f"SAVELINE_{name}" for name in values.get("settings", {})}
+    public = {"SAVELINE_PUBLIC_URL"} if values.get("ingress", {}).get("enabled") else set()
+    for pod in pods(rendered(values)):
+        (container,) = pod["containers"]
+        assert "envFrom" not in container
+        assert keys_of(container) == set(listed[container["args"][0]]) - settings - public
+    # What only one of them needs, no other can give away.
+    assert listed["worker"] == []
+    assert {"SAVELINE_OMS_TOKEN", "SAVELINE_SMTP_PASSWORD"} <= set(listed["connectors"]) - set(listed["edge"])
+    assert {"SAVELINE_APP_SECRETS", "SAVELINE_STAFF_SECRETS"} <= set(listed["edge"]) - set(
+        listed["connectors"]
+    )
 
 
 @pytest.mark.parametrize("copies", [1, 3])

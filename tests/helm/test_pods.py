@@ -1,5 +1,6 @@
 """The commands, the environment and the probes that the chart writes, on the real processes before a real stack."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,14 +13,19 @@ import pytest
 import requests
 
 from streams.outcomes import Unreachable
+from tests.helm import secrets
 from tests.helm.rendering import pods, rendered
 from tests.world.part import Part, free_port
 from tests.world.stack import Stack
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("kafka")]
 SAVELINE = str(Path(sys.executable).with_name("saveline"))
-# What the chart's values say rather than the Secret.
-SETTINGS = ("BROKER", "PARTITIONS", "REPLICATION")
+# What the chart's values say rather than the Secret: whatever no process is given of it.
+SECRET = {key for keys in json.loads(secrets.planned()).values() for key in keys}
+# Brought to a pod as files.
+FILES = ("SAVELINE_FCM_ACCOUNT_FILE", "SAVELINE_EVIDENCE_KEY_FILE")
+# The pod's own, and the switch that none has.
+ELSEWHERE = {*FILES, "SAVELINE_HTTP_PORT", "SAVELINE_DATA_FOLDER", "SAVELINE_TEST_SWITCH"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,11 @@ def clean() -> dict[str, str]:
 
 
 def values(stack: Stack) -> dict[str, Any]:
-    settings = {name: stack.environment[f"SAVELINE_{name}"] for name in SETTINGS}
+    settings = {
+        name.removeprefix("SAVELINE_"): value
+        for name, value in stack.environment.items()
+        if name.startswith("SAVELINE_") and name not in SECRET | ELSEWHERE
+    }
     port = int(settings["BROKER"].rpartition(":")[2])
     return {"settings": settings, "networkPolicy": {"egress": {"kafka": {"ports": [port]}}}}
 
@@ -49,28 +59,24 @@ def environment(stack: Stack, one: dict[str, Any], port: int, folder: Path) -> d
 
     `port` is the one that the probes ask.
     """
-    settings = {f"SAVELINE_{name}" for name in SETTINGS}
-    secret = {name: value for name, value in stack.environment.items() if name not in settings}
-    # A pod has no such switch.
-    del secret["SAVELINE_TEST_SWITCH"]
-    read = secret if "envFrom" in one else {}
-    written = {each["name"]: _value(each, secret) for each in one["env"]}
+    given = stack.environment
+    written = {each["name"]: value for each in one["env"] if (value := _value(each, given)) is not None}
     here = {
         "SAVELINE_HTTP_HOST": "127.0.0.1",
         "SAVELINE_HTTP_PORT": str(port if len(one.get("ports", [])) < 2 else free_port()),
         "SAVELINE_PLATFORM_PORT": str(port),
         "SAVELINE_DATA_FOLDER": str(folder / "state"),
-        **{name: secret[name] for name in ("SAVELINE_FCM_ACCOUNT_FILE", "SAVELINE_EVIDENCE_KEY_FILE")},
+        **{name: given[name] for name in FILES},
     }
-    return read | written | {name: value for name, value in here.items() if name in written}
+    return written | {name: value for name, value in here.items() if name in written}
 
 
-def _value(each: dict[str, Any], secret: dict[str, str]) -> str:
+def _value(each: dict[str, Any], secret: dict[str, str]) -> str | None:
     match each:
         case {"value": value}:
             return value
         case {"valueFrom": {"secretKeyRef": {"key": key}}}:
-            return secret[key]
+            return secret.get(key)
         case _:
             return "1"
 

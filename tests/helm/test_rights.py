@@ -47,6 +47,14 @@ def test_the_users_may_what_the_processes_need_and_nothing_else() -> None:
     )
 
 
+def test_no_process_may_use_anothers_transactions() -> None:
+    found = granted(rendered(values("SASL_SSL")))
+    (workers,) = {name for kind, name, _, _ in found["shop-worker"] if kind == "transactionalId"}
+    (operators,) = {name for kind, name, _, _ in found["shop-operator"] if kind == "transactionalId"}
+    assert not operators.startswith(workers)
+    assert not workers.startswith(operators)
+
+
 @pytest.mark.parametrize(
     ("security", "authentication", "keys"),
     [

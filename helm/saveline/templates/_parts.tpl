@@ -69,8 +69,6 @@ securityContext:
 
 {{- define "saveline.container" -}}
 {{ include "saveline.program" . }}
-envFrom:
-  - secretRef: {name: {{ .root.Values.secretName }}}
 ports:
   - {name: platform, containerPort: {{ .port }}}
   {{- with .doors }}
@@ -89,6 +87,18 @@ startupProbe:
   httpGet: {path: /livez, port: platform}
   periodSeconds: 5
   failureThreshold: 60
+{{- end }}
+
+{{- /* Of the Secret only what this process asks for; what it lacks then, it says itself, all at once. */ -}}
+{{- define "saveline.secretEnv" -}}
+{{- $values := .root.Values }}
+{{- range get (.root.Files.Get "files/secrets.json" | fromJson) .process }}
+{{- $name := trimPrefix "SAVELINE_" . }}
+{{- if not (or (hasKey $values.settings $name) (and $values.ingress.enabled (eq $name "PUBLIC_URL"))) }}
+- name: {{ . }}
+  valueFrom: {secretKeyRef: {name: {{ $values.secretName }}, key: {{ . }}, optional: true}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "saveline.env" -}}
