@@ -1,5 +1,6 @@
 """Nobody can make series: whatever words arrive from outside, labels keep to their lists."""
 
+import re
 import secrets
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from connectors.clock import SystemClock
 from connectors.edge.measured import MeasuredRequests
 from connectors.measuring import OTHER, Counted, Timed
 from connectors.metrics import FAMILIES
-from connectors.register.counts import RegisterCounts
+from connectors.register.counts import _WATCH, RegisterCounts
 from connectors.register.migrate import upgrade
 
 WORDS = 300
@@ -144,3 +145,16 @@ def test_while_the_register_is_away_the_last_look_stays(dsn: str) -> None:
             ended.set()
             thread.join(30)
         assert "saveline_cases_overdue" in {metric.name for metric in counts.collect()}
+
+
+@pytest.mark.real
+@pytest.mark.xdist_group("postgres")
+def test_what_alerts_watch_is_found_by_indexes_however_large_the_register(dsn: str) -> None:
+    upgrade(dsn)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("SET enable_seqscan = off")
+        asked = f"EXPLAIN {_WATCH}".encode()
+        plan = "\n".join(row[0] for row in connection.execute(asked, {"now": SystemClock().now()}))
+    assert "register_overdue" in plan
+    # Only a table of a few rows, or of customers who opted out, may be read as a whole.
+    assert set(re.findall(r"Seq Scan on (\w+)", plan)) <= {"kill_switches", "opt_outs"}, plan
