@@ -1,6 +1,7 @@
 """Claims in Postgres: filed by the agents, claimed by dispatchers, settled by whoever learns their fate."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,6 +20,7 @@ from schemas.commands import ChannelCancel, ChannelCommand
 from schemas.events import ReceiptReceived
 from schemas.words import Channel, Kind, ReceiptState
 
+_READY = "FROM claims WHERE channel = %s AND state = 'planned' AND not_before_at <= %s"
 # The line of a number is taken by a live call; its next caller waits this long before it tries again.
 _LINE_BUSY = timedelta(seconds=2)
 
@@ -119,36 +121,51 @@ class Claims:
     def claim(self, channel: Channel, wanted: int, judge: Judge, rate: Rate | None = None) -> list[Claim]:
         """Up to `wanted` commands, most urgent first, claimed and durable; others cannot have them."""
         now = self._clock.now()
+        with self.pool.connection() as connection:
+            # Most looks find nothing, and need no transaction.
+            if not connection.execute(f"SELECT 1 {_READY} LIMIT 1", [channel, now]).fetchone():
+                self._held(channel, held=False)
+                return []
+            with connection.transaction():
+                rows = connection.execute(
+                    f"SELECT command, tries {_READY} ORDER BY urgency, not_after_at LIMIT %s"
+                    " FOR UPDATE SKIP LOCKED",
+                    [channel, now, wanted],
+                ).fetchall()
+                ready = [(msgspec.json.decode(bytes(row[0]), type=ChannelCommand), row[1]) for row in rows]
+                return self._claimed(connection, channel, ready, judge, rate, now)
+
+    def _claimed(
+        self,
+        connection: Connection,
+        channel: Channel,
+        ready: list[tuple[ChannelCommand, int]],
+        judge: Judge,
+        rate: Rate | None,
+        now: datetime,
+    ) -> list[Claim]:
         claimed = []
-        with self.pool.connection() as connection, connection.transaction():
-            rows = connection.execute(
-                "SELECT command, tries FROM claims"
-                " WHERE channel = %s AND state = 'planned' AND not_before_at <= %s"
-                " ORDER BY urgency, not_after_at LIMIT %s FOR UPDATE SKIP LOCKED",
-                [channel, now, wanted],
-            ).fetchall()
-            commands = [(msgspec.json.decode(bytes(row[0]), type=ChannelCommand), row[1]) for row in rows]
-            # The same order of locks for everybody, so that two dispatchers never wait in a circle.
-            for customer in sorted({command.customer_ref for command, _ in commands}):
-                connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [customer])
-            left = take(connection, channel, rate, len(commands), now) if rate and commands else len(commands)
-            self._held(channel, left < len(commands))
-            for command, tries in commands:
-                match self._ruling(connection, command, judge, now):
-                    case Suppress(reason="too_late"):
-                        self._too_late(connection, command.command_id, tries, now)
-                    case Suppress(reason=reason):
-                        self._suppress(connection, command.command_id, reason, now)
-                    case Wait(until_at=until_at):
-                        _postpone(connection, command.command_id, until_at)
-                    case Go(to=to, hashed=hashed, zone=zone) if left > 0:
-                        if self._take(connection, command, hashed, now):
-                            left -= 1
-                            one = Claim(command=command, to=to, zone=zone, tries=tries + 1, claimed_at=now)
-                            claimed.append(one)
-                    case Go():
-                        # It has to wait for a token, and keeps its place.
-                        pass
+        # The same order of locks for everybody, so that two dispatchers never wait in a circle.
+        for customer in sorted({command.customer_ref for command, _ in ready}):
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [customer])
+        left = take(connection, channel, rate, len(ready), now) if rate and ready else len(ready)
+        self._held(channel, left < len(ready))
+        for command, tries in ready:
+            match self._ruling(connection, command, judge, now):
+                case Suppress(reason="too_late"):
+                    self._too_late(connection, command.command_id, tries, now)
+                case Suppress(reason=reason):
+                    self._suppress(connection, command.command_id, reason, now)
+                case Wait(until_at=until_at):
+                    _postpone(connection, command.command_id, until_at)
+                case Go(to=to, hashed=hashed, zone=zone) if left > 0:
+                    if self._take(connection, command, hashed, now):
+                        left -= 1
+                        one = Claim(command=command, to=to, zone=zone, tries=tries + 1, claimed_at=now)
+                        claimed.append(one)
+                case Go():
+                    # It has to wait for a token, and keeps its place.
+                    pass
         return claimed
 
     def holds(self, channel: Channel) -> bool:
@@ -166,12 +183,14 @@ class Claims:
         return Suppress("too_late") if command.not_after_at <= now else judge(connection, command, now)
 
     def _take(self, connection: Connection, command: ChannelCommand, hashed: str, now: datetime) -> bool:
+        dials = command.channel is Channel.VOICE
         try:
-            with connection.transaction():
+            # Only a call can meet another, and then leaves the rest of the transaction as it was.
+            with connection.transaction() if dials else nullcontext():
                 connection.execute(
                     "UPDATE claims SET state = 'claimed', claimed_by = %s, claimed_at = %s,"
                     " tries = tries + 1, address_hash = %s, live = %s WHERE command_id = %s",
-                    [self._run, now, hashed, command.channel is Channel.VOICE, command.command_id],
+                    [self._run, now, hashed, dials, command.command_id],
                 )
         except errors.UniqueViolation:
             # Somebody is on the line with this number, perhaps about another order.
@@ -185,27 +204,27 @@ class Claims:
         `sealed_text` are the words that leave, under the customer's key: evidence of what was said.
         """
         now = self._clock.now()
-        with self.pool.connection() as connection, connection.transaction():
-            row = connection.execute(
-                "SELECT cancel_reason FROM claims"
-                " WHERE command_id = %s AND state = 'claimed' AND claimed_by = %s FOR UPDATE",
-                [claim.command_id, self._run],
-            ).fetchone()
-            if row is None:
-                return False
-            if row[0]:
-                how = Move(to=ClaimState.CANCELLED, reason=row[0], receipt=ReceiptState.CANCELLED)
-                move(connection, self.outbox, claim.command_id, how, now)
-                return False
-            if claim.command.not_after_at <= now:
-                self._too_late(connection, claim.command_id, claim.tries - 1, now)
-                return False
-            if sealed_text:
-                connection.execute(
-                    "UPDATE claims SET sealed_text = %s WHERE command_id = %s",
-                    [sealed_text, claim.command_id],
-                )
-        return True
+        with self.pool.connection() as connection:
+            if claim.command.not_after_at > now:
+                may = connection.execute(
+                    "UPDATE claims SET sealed_text = coalesce(%s, sealed_text) WHERE command_id = %s"
+                    " AND state = 'claimed' AND claimed_by = %s AND cancel_reason = '' RETURNING 1",
+                    [sealed_text or None, claim.command_id, self._run],
+                ).fetchone()
+                if may:
+                    return True
+            with connection.transaction():
+                row = connection.execute(
+                    "SELECT cancel_reason FROM claims"
+                    " WHERE command_id = %s AND state = 'claimed' AND claimed_by = %s FOR UPDATE",
+                    [claim.command_id, self._run],
+                ).fetchone()
+                if row and row[0]:
+                    how = Move(to=ClaimState.CANCELLED, reason=row[0], receipt=ReceiptState.CANCELLED)
+                    move(connection, self.outbox, claim.command_id, how, now)
+                elif row:
+                    self._too_late(connection, claim.command_id, claim.tries - 1, now)
+        return False
 
     def settle(self, command_id: str, how: Move, *, after_s: float = 0.0) -> bool:
         """What became of a claim; one that is PLANNED again waits `after_s`. False if settled otherwise."""

@@ -36,7 +36,7 @@ class Notes:
 
     def take(self, reference: str) -> str | None:
         """The text, for whoever comes first; None for everybody after. Raises `Erased`."""
-        with self._pool.connection() as connection:
+        with self._pool.connection() as connection, connection.transaction():
             row = connection.execute(
                 "UPDATE driver_notes AS note SET sealed = NULL, taken_at = %s"
                 " FROM (SELECT reference, sealed FROM driver_notes WHERE reference = %s FOR UPDATE) AS before"

@@ -56,12 +56,16 @@ class Outbox:
 
 def publish_outbox(pool: ConnectionPool[Connection], publish: Publish) -> int:
     """One batch, oldest first; returns how many. Killed in between, it publishes them once more."""
-    with pool.connection() as connection, connection.transaction():
-        rows = connection.execute(
-            "SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
-            [_AT_ONCE],
-        ).fetchall()
-        if rows:
-            publish([Leaving(topic, key, bytes(value), trace) for _, topic, key, value, trace in rows])
-            connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", [[row[0] for row in rows]])
-    return len(rows)
+    with pool.connection() as connection:
+        # Most looks find nothing, and need no transaction.
+        if not connection.execute("SELECT 1 FROM outbox ORDER BY id LIMIT 1").fetchone():
+            return 0
+        with connection.transaction():
+            rows = connection.execute(
+                "SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
+                [_AT_ONCE],
+            ).fetchall()
+            if rows:
+                publish([Leaving(topic, key, bytes(value), trace) for _, topic, key, value, trace in rows])
+                connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", [[row[0] for row in rows]])
+            return len(rows)

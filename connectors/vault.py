@@ -57,7 +57,7 @@ class Vault:
         With a connection it is part of the caller's transaction.
         """
         if connection is None:
-            with self._pool.connection() as own:
+            with self._pool.connection() as own, own.transaction():
                 self.consent(consent, own)
             return
         for channel in consent.channels:

@@ -17,7 +17,6 @@ from botocore.config import Config
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import generate_latest
-from psycopg_pool import ConnectionPool
 
 from connectors import vault_keys
 from connectors.clock import SystemClock
@@ -27,7 +26,7 @@ from connectors.evidence.store import Store
 from connectors.intake import Intake
 from connectors.metrics import IN_CONNECTORS
 from connectors.oms.reference import ReferenceOms
-from connectors.outbox import Connection
+from connectors.postgres import open_pool
 from connectors.rates import Rate
 from connectors.register.counts import RegisterCounts
 from connectors.rounds import Rounds
@@ -71,7 +70,7 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     logs.configure("connectors")
     dsn = settings.pg_dsn.get_secret_value()
     codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
-    pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=2, max_size=60, open=True)
+    pool = open_pool(dsn, min_size=2, max_size=60)
     vault = Vault(
         pool,
         vault_keys.ring_of(settings.vault_key.get_secret_value()),

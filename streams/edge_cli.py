@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import psycopg
-from psycopg_pool import ConnectionPool
 from pydantic import AfterValidator, PositiveFloat, PositiveInt, SecretStr
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
@@ -32,7 +31,8 @@ from connectors.edge.twilio import TwilioHooks
 from connectors.edge.verdicts import Verdicts
 from connectors.edge.voice import VoiceHooks
 from connectors.notes import Notes
-from connectors.outbox import Connection, Outbox
+from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.register import migrate
 from connectors.second_opinion import SecondOpinion
 from connectors.tasks import Tasks
@@ -151,12 +151,10 @@ def _lacking(settings: EdgeSettings) -> list[str]:
 
 def application(settings: EdgeSettings) -> ASGIApp:
     codec, clock = Codec(registry(settings.schema_registry_url)), SystemClock()
-    pool: ConnectionPool[Connection] = ConnectionPool(
+    pool = open_pool(
         settings.pg_dsn.get_secret_value(),
-        min_size=1,
         max_size=settings.connections_max,
-        timeout=settings.database_wait_s,
-        open=True,
+        wait_s=settings.database_wait_s,
     )
     vault = Vault(
         pool,

@@ -75,7 +75,7 @@ class Texts:
         changed = {"optout": True, "optin": False}.get(meant.kind)
         if text.keyword in ("STOP", "START"):
             changed = text.keyword == "STOP"
-        with self._pool.connection() as connection:
+        with self._pool.connection() as connection, connection.transaction():
             if changed is not None:
                 _number_consents(connection, hashed, now, opted_out=changed)
             stopped = standing.live_calls(connection, hashed) if changed else []

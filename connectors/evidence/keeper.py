@@ -71,19 +71,20 @@ class Keeper:
         reach: Callable[..., None] = lambda _point, **_about: None,
     ) -> None:
         self._store, self._key, self._seal, self._days_for = store, key, seal, days_for
-        self.chains, self._reach = chains, reach
+        self._chains, self._reach = chains, reach
 
     def keep(
         self,
         request: EvidenceRequest,
         gathered: Gathered,
         shared: tuple[Stored, ...],
-        tail: Tail,
+        tail_of: Callable[[int], Tail],
         now: datetime,
     ) -> Kept:
         """Everything is stored and read back when it returns; raises `StoreError`, or `Erased` from `seal`.
 
-        `shared` objects were kept for another decision already; they are named again, not stored again.
+        `shared` objects were kept for another decision already; they are named again, not stored again. `tail_of`
+        says how a chain ended last: asked only when the link is due, as others add theirs meanwhile.
         """
         parts, missing = gathered.parts, gathered.missing
         days = {part: self._days_for(request.policy, part) for part in (*parts, EvidencePart.MANIFEST)}
@@ -123,8 +124,8 @@ class Keeper:
             missing=missing,
             made_at=now,
         )
-        chain = Chain(self._store, chain_of(request.order_id, self.chains), self._key)
-        kept, end = chain.append(link, tail)
+        number = chain_of(request.order_id, self._chains)
+        kept, end = Chain(self._store, number, self._key).append(link, tail_of(number))
         return Kept(self._pointer(kept), kept, end)
 
     def _put(

@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from connectors.bell import Bell, keep_looking
 from connectors.clock import Clock
-from connectors.evidence.chain import Stored, Tail, chain_of
+from connectors.evidence.chain import Stored, Tail
 from connectors.evidence.gather import Gathered
 from connectors.evidence.keeper import Keeper, Kept
 from connectors.evidence.store import StoreError
@@ -112,9 +112,7 @@ class EvidenceQueue:
             waiting = f"waits for {', '.join(missing)}"
             self._later(request.command_id, now + _LOOK_AGAIN, waiting)
             return
-        tail = self._tail(chain_of(request.order_id, self._keeper.chains))
-        gathered = Gathered(gathered.parts, missing)
-        kept = self._keeper.keep(request, gathered, shared, tail, now)
+        kept = self._keeper.keep(request, Gathered(gathered.parts, missing), shared, self._tail, now)
         # Only what was stored and read back is deleted, and what the customer did not want to exist.
         done_with = EvidencePart.RECORDING in gathered.parts or request.recording_refused
         cleared = not done_with or self._after(self._calls_of(request.conversation_id))

@@ -67,7 +67,6 @@ class WriteBackQueue:
             locked = connection.execute(
                 "SELECT pg_try_advisory_lock(hashtextextended(%s, 1))", [order_id]
             ).fetchone()
-            connection.commit()
             if not (locked and locked[0]):
                 continue
             try:
@@ -75,14 +74,12 @@ class WriteBackQueue:
                     return True
             finally:
                 if not connection.broken:
-                    connection.rollback()
                     connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 1))", [order_id])
-                    connection.commit()
         return False
 
     def _due(self, connection: Connection) -> list[tuple[int, str]]:
         """Only the first unsettled update of each order: a later one builds on its result."""
-        rows = connection.execute(
+        return connection.execute(
             "SELECT seq, order_id FROM write_backs AS mine"
             " WHERE settled_at IS NULL AND due_at <= %s AND NOT EXISTS ("
             "  SELECT 1 FROM write_backs AS earlier WHERE earlier.order_id = mine.order_id"
@@ -90,8 +87,6 @@ class WriteBackQueue:
             " ORDER BY due_at, seq LIMIT 50",
             [self._clock.now()],
         ).fetchall()
-        connection.commit()
-        return rows
 
     def _work_on(self, connection: Connection, seq: int) -> bool:
         row = connection.execute(
@@ -99,7 +94,6 @@ class WriteBackQueue:
             " RETURNING record, tries, unknown_at, traceparent",
             [seq, self._clock.now()],
         ).fetchone()
-        connection.commit()
         if row is None:
             # Somebody else settled it between our look and our lock.
             return False

@@ -123,7 +123,7 @@ class Calls:
         """Durable before the first word is spoken."""
         turned = _turned(call.started_at, (Answered(),), call.say, call.session)
         sealed = self._sessions.sealed(call, turned)
-        with self._pool.connection() as connection:
+        with self._pool.connection() as connection, connection.transaction():
             begun = self._sessions.begin(connection, call, sealed)
         first = call if begun else self._load(call.call_id)
         return _standing(first) if first is not None else self.goodbye()
@@ -214,7 +214,7 @@ class Calls:
             return self.goodbye()
         now = self._clock.now()
         link = facts_of(self._about(call, now), [Happened(LinkWanted("no_staff"), call.session)])
-        with self._pool.connection() as connection:
+        with self._pool.connection() as connection, connection.transaction():
             # The same id however often it is reported.
             once = [msgspec.structs.replace(fact, event_id=f"{call_id}.no_staff") for fact in link]
             self._outbox.put(connection, once)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import structlog
 from msgspec.structs import replace
-from psycopg_pool import ConnectionPool
 
 from connectors.claims import Claims
 from connectors.clock import SystemClock
 from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from connectors.vault import Vault
 from connectors.voice.calls import Calls
@@ -71,7 +71,7 @@ def main() -> int:
 def measured(dsn: str) -> tuple[list[float], list[float]]:
     upgrade(dsn)
     clock, outbox = SystemClock(), Outbox(Codec(LockedRegistry()).encode)
-    pool = ConnectionPool(dsn, min_size=2, max_size=4, open=True)
+    pool = open_pool(dsn, min_size=2, max_size=4)
     vault, claims = Vault(pool, [b"m" * 32], b"s" * 16, clock), Claims(pool, outbox, clock, "one/1")
     calls = Calls(
         House(retailer="Greengrocer"),

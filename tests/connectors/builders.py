@@ -7,7 +7,6 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import msgspec
-from psycopg_pool import ConnectionPool
 
 from connectors import vault_keys
 from connectors.channels.parcel import (
@@ -23,7 +22,8 @@ from connectors.channels.parcel import (
 from connectors.checks import Address, Checks, Limits
 from connectors.claims import Claims
 from connectors.clock import Clock
-from connectors.outbox import Connection, Outbox
+from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from schemas.codec import Codec
 from schemas.commands import ChannelCancel, ChannelCommand, OfferedCase
@@ -153,7 +153,7 @@ class Rig:
     def __init__(self, dsn: str, clock: Clock, run: str = "one/1") -> None:
         upgrade(dsn)
         self.codec = Codec(registry(None))
-        self.pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=1, max_size=8, open=True)
+        self.pool = open_pool(dsn, max_size=8)
         self.claims = Claims(self.pool, Outbox(self.codec.encode), clock, run)
 
     def another(self, clock: Clock, run: str) -> Claims:

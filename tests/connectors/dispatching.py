@@ -11,14 +11,14 @@ from pathlib import Path
 
 import msgspec
 import twilio.rest.api.v2010.account  # noqa: F401  (loaded once, in the fork server)
-from psycopg_pool import ConnectionPool
 
 from connectors.channels.catalogue import OPEN, Providers
 from connectors.checks import Checks
 from connectors.claims import Claims
 from connectors.clock import SystemClock
 from connectors.dispatch import CLAIM_AGE_MAX, Dispatcher, Lane
-from connectors.outbox import Connection, Outbox
+from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.rounds import Rounds
 from connectors.unsettled import Patience, Unsettled
 from schemas.codec import Codec
@@ -49,7 +49,7 @@ def run(given: Given) -> None:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
     clock = SystemClock()
-    pool: ConnectionPool[Connection] = ConnectionPool(given.dsn, min_size=1, max_size=8, open=True)
+    pool = open_pool(given.dsn, max_size=8)
     claims = Claims(pool, Outbox(Codec(registry(None)).encode), clock, given.run)
     doors = {channel: opened(given.providers, clock) for channel, opened in OPEN.items()}
     patience = Patience(look_every_s=0.1, absent_after_s=1.0, unseen_after_s=2.0, ask_after_s=2.0)

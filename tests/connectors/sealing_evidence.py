@@ -14,14 +14,14 @@ import boto3
 import msgspec
 from botocore.config import Config
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from psycopg_pool import ConnectionPool
 
 from connectors.clock import Clock, SystemClock
 from connectors.evidence.gather import Gather, OfCalls, nothing
 from connectors.evidence.keeper import Keeper
 from connectors.evidence.queue import EvidenceQueue
 from connectors.evidence.store import Store
-from connectors.outbox import Connection, Outbox
+from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.rounds import Rounds
 from connectors.vault import Vault
 from schemas.catalogue import Topic
@@ -67,7 +67,7 @@ def work_of(
     wait_for_parts: timedelta = timedelta(0),
 ) -> tuple[EvidenceQueue, Vault]:
     clock = clock or SystemClock()
-    pool: ConnectionPool[Connection] = ConnectionPool(given.dsn, min_size=1, max_size=8, open=True)
+    pool = open_pool(given.dsn, max_size=8)
     encode = Codec(registry(None)).encode
     vault = Vault(pool, [MASTER], SALT, clock)
     keeper = Keeper(

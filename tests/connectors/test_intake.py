@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from psycopg_pool import ConnectionPool
 
 from connectors.blocks import blocked_among
 from connectors.intake import Intake
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from connectors.vault import Vault
 from schemas.catalogue import Topic
@@ -47,7 +47,7 @@ class StoppedClock:
 @pytest.fixture
 def intake(dsn: str) -> Iterator[Intake]:
     upgrade(dsn)
-    with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
+    with open_pool(dsn, max_size=2) as pool:
         vault = Vault(pool, [b"m" * 32], b"salt", StoppedClock())
         yield Intake(CODEC, vault, pool, StoppedClock(), retention=timedelta(days=14))
 

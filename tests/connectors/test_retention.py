@@ -7,6 +7,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from connectors.outbox import Connection
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from connectors.retention import Retention
 from connectors.rounds import Rounds
@@ -21,7 +22,7 @@ OLD, YOUNG = NOON - timedelta(days=31), NOON - timedelta(days=29)
 @pytest.fixture
 def pool(dsn: str) -> Iterator[ConnectionPool[Connection]]:
     upgrade(dsn)
-    with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
+    with open_pool(dsn, max_size=2) as pool:
         yield pool
 
 

@@ -8,6 +8,7 @@ from psycopg_pool import ConnectionPool
 
 from connectors.bell import Bell, keep_looking
 from connectors.outbox import Connection
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from connectors.rounds import Rounds
 from streams.connector_pulse import Pulse
@@ -19,7 +20,7 @@ PATIENCE_S = 120.0
 @pytest.fixture
 def pool(dsn: str) -> Iterator[ConnectionPool[Connection]]:
     upgrade(dsn)
-    with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
+    with open_pool(dsn, max_size=2) as pool:
         yield pool
 
 

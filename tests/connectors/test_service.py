@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from psycopg_pool import ConnectionPool
 
 from connectors.channels.catalogue import Providers
 from connectors.clock import SystemClock
@@ -18,7 +17,8 @@ from connectors.evidence.keeper import PURPOSE, Bundle
 from connectors.evidence.store import Store
 from connectors.evidence.verify import verify
 from connectors.oms.reference import ReferenceOms
-from connectors.outbox import Connection, Leaving
+from connectors.outbox import Leaving
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from connectors.rounds import Rounds
 from connectors.service import Archive, Service, Setup
@@ -56,7 +56,7 @@ class World:
         self.product = Listener(AUTH_TOKEN)
         self.product.__enter__()
         self.clock = SystemClock()
-        self.pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=1, max_size=20, open=True)
+        self.pool = open_pool(dsn, max_size=20)
         self.codec = Codec(registry(None))
         self.vault = Vault(self.pool, [b"m" * 32], b"s" * 16, self.clock)
         self.published: list[Leaving] = []

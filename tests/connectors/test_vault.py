@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from psycopg_pool import ConnectionPool
 
 from connectors import vault_keys
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from connectors.sealing import Unsealable, new_key, seal, unseal
 from connectors.vault import Erased, Vault
@@ -44,7 +45,7 @@ class StoppedClock:
 @pytest.fixture
 def pool(dsn: str) -> Iterator[ConnectionPool]:
     upgrade(dsn)
-    with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
+    with open_pool(dsn, max_size=2) as pool:
         yield pool
 
 

@@ -9,13 +9,13 @@ import threading
 from pathlib import Path
 
 import msgspec
-from psycopg_pool import ConnectionPool
 
 from connectors.clock import SystemClock
 from connectors.oms.queue import WriteBackQueue
 from connectors.oms.reference import ReferenceOms
 from connectors.oms.writeback import WriteBack
-from connectors.outbox import Connection, Outbox
+from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.rounds import Rounds
 from schemas.codec import Codec
 from schemas.registry import registry
@@ -33,7 +33,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 def queue(dsn: str, oms: str, failpoint: str = "", timeout_s: float = 1.0) -> WriteBackQueue:
-    pool: ConnectionPool[Connection] = ConnectionPool(dsn, min_size=1, max_size=8, open=True)
+    pool = open_pool(dsn, max_size=8)
     door = ReferenceOms(oms, "oms-token", timeout_s)
     write_back = WriteBack(door, reach=reach_from(failpoint), read_back_s=(0.0, 0.05, 0.1))
     return WriteBackQueue(pool, Outbox(Codec(registry(None)).encode), SystemClock(), write_back)

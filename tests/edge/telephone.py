@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import msgspec
 import uvicorn
-from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
 from connectors.channels.catalogue import OPEN, Providers
@@ -24,6 +23,7 @@ from connectors.edge.turns import Exchange, Manner
 from connectors.edge.twilio import TwilioHooks
 from connectors.edge.voice import VoiceHooks
 from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from connectors.register.projection import Placed, project
 from connectors.second_opinion import SecondOpinion
@@ -80,7 +80,7 @@ class Telephone:
         upgrade(dsn)
         self.world = world or World()
         self.clock = ShiftedClock(self.world.now)
-        self.pool = ConnectionPool(dsn, min_size=1, max_size=12, open=True)
+        self.pool = open_pool(dsn, max_size=12)
         outbox = Outbox(CODEC.encode)
         self.claims = Claims(self.pool, outbox, self.clock, "one/1")
         self.vault = Vault(self.pool, [b"m" * 32], b"s" * 16, self.clock)

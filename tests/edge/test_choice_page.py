@@ -14,7 +14,6 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from psycopg_pool import ConnectionPool
 
 from connectors.blocks import keep
 from connectors.claims import Claims
@@ -24,6 +23,7 @@ from connectors.edge.facts import Unpublished
 from connectors.edge.tokens import Link, Links
 from connectors.notes import Notes
 from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from connectors.register.projection import Placed, project
 from connectors.vault import Vault
@@ -48,7 +48,7 @@ class Shop:
 
     def __init__(self, dsn: str) -> None:
         upgrade(dsn)
-        self.pool = ConnectionPool(dsn, min_size=1, max_size=6, open=True)
+        self.pool = open_pool(dsn, max_size=6)
         self.world = World()
         self.claims = Claims(self.pool, Outbox(CODEC.encode), SystemClock(), "run-1")
         self.offset = itertools.count()

@@ -9,7 +9,6 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
-from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,6 +19,7 @@ from connectors.clock import SystemClock
 from connectors.edge.measured import MeasuredRequests
 from connectors.measuring import OTHER, Counted, Timed
 from connectors.metrics import FAMILIES
+from connectors.postgres import open_pool
 from connectors.register.counts import _WATCH, RegisterCounts
 from connectors.register.migrate import upgrade
 
@@ -92,7 +92,7 @@ def test_no_word_in_the_register_makes_a_series(dsn: str) -> None:
         connection.execute(
             "INSERT INTO kill_switches SELECT 'store', 'store-' || i FROM generate_series(1, 50) i"
         )
-    with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
+    with open_pool(dsn, max_size=2) as pool:
         counts = RegisterCounts(pool, SystemClock(), {"live": 1, strange(): 1})
         counts.watch()
         counts.count()
@@ -133,7 +133,7 @@ def _a_row(n: int) -> str:
 @pytest.mark.xdist_group("postgres")
 def test_while_the_register_is_away_the_last_look_stays(dsn: str) -> None:
     upgrade(dsn)
-    with ConnectionPool(dsn, min_size=1, max_size=1, timeout=0.2, open=True) as pool:
+    with open_pool(dsn, max_size=1, wait_s=0.2) as pool:
         counts, ended = RegisterCounts(pool, SystemClock(), {}), threading.Event()
         assert list(counts.collect()) == []
         counts.watch()

@@ -6,10 +6,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
-from psycopg_pool import ConnectionPool
 
 from connectors.clock import SystemClock
 from connectors.metrics import FIGURES
+from connectors.postgres import open_pool
 from connectors.register.counts import _COUNT, RegisterCounts
 from connectors.register.migrate import upgrade
 from connectors.register.report import report
@@ -111,7 +111,7 @@ def test_every_figure_counts_what_the_report_counts(outcomes: bool, dsn: str) ->
         if outcomes:
             told(connection)
         said = report(connection)
-        with ConnectionPool(dsn, min_size=1, max_size=1, open=True) as pool:
+        with open_pool(dsn, max_size=1) as pool:
             rows = RegisterCounts(pool, SystemClock(), {})._rows(_COUNT, NOON + timedelta(hours=1))
     of = {
         name: {(first, second): float(number or 0) for first, second, number in rows[name]} for name in rows

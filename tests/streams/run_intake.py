@@ -4,10 +4,10 @@ import os
 from datetime import timedelta
 
 import faust
-from psycopg_pool import ConnectionPool
 
 from connectors.clock import SystemClock
 from connectors.intake import Intake
+from connectors.postgres import open_pool
 from connectors.vault import Vault
 from schemas.catalogue import UPSTREAM
 from schemas.codec import Codec
@@ -18,7 +18,7 @@ from streams.login import KafkaSettings
 
 if __name__ == "__main__":
     codec, clock = Codec(LockedRegistry()), SystemClock()
-    pool = ConnectionPool(os.environ["PG_DSN"], min_size=1, max_size=4, open=True)
+    pool = open_pool(os.environ["PG_DSN"], min_size=1, max_size=4)
     vault = Vault(pool, [b"m" * 32], b"salt", clock)
     intake = Intake(codec, vault, pool, clock, retention=timedelta(days=14))
     kafka = KafkaSettings(broker=os.environ["BROKER"])

@@ -8,6 +8,7 @@ from psycopg_pool import ConnectionPool
 from connectors.claims import Claims
 from connectors.clock import SystemClock
 from connectors.outbox import Outbox
+from connectors.postgres import open_pool
 from connectors.register.migrate import upgrade
 from schemas.catalogue import Topic
 from schemas.codec import Codec
@@ -42,7 +43,7 @@ class Desk:
 @pytest.fixture
 def desk(dsn: str) -> Iterator[Desk]:
     upgrade(dsn)
-    with ConnectionPool(dsn, min_size=1, max_size=2, open=True) as pool:
+    with open_pool(dsn, max_size=2) as pool:
         yield Desk(pool)
 
 
