@@ -229,7 +229,7 @@ class Chaos:
         return self.commits.now_ms()
 
     def kill_a_node(self) -> int:
-        """One of three: leaders of some partitions and of transactions move."""
+        """One of three: leaders of some partitions and of transactions move. It is back once it is in sync."""
         number = self.chance.randrange(3) + 1
         start_ms = self.commits.now_ms()
         self.kafka.kill(number)

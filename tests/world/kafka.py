@@ -135,7 +135,7 @@ class Kafka:
         self.wait_until_ready()
 
     def wait_until_ready(self, within_s: float = READY_S) -> None:
-        """Return once every node is in the metadata that the cluster serves.
+        """Return once every node is in the metadata that the cluster serves, and every replica in sync.
 
         Raises `PartError` with what the brokers logged when one has ended, or when the time is over.
         """
@@ -150,8 +150,11 @@ class Kafka:
         def whole() -> bool:
             with contextlib.suppress(KafkaException):
                 seen = admin.list_topics(timeout=2)
+                partitions = [one for topic in seen.topics.values() for one in topic.partitions.values()]
+                in_sync = all(len(one.isrs) == len(one.replicas) for one in partitions)
                 # Somebody else's broker may sit on a port of ours; it is not the answer.
-                return seen.cluster_id == self.cluster_id and len(seen.brokers) == len(self.nodes)
+                ours = seen.cluster_id == self.cluster_id
+                return ours and in_sync and len(seen.brokers) == len(self.nodes)
             return False
 
         self._await(deadline, whole)
