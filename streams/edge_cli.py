@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import psycopg
 from pydantic import AfterValidator, PositiveFloat, PositiveInt, SecretStr
@@ -26,7 +26,7 @@ from connectors.edge.signed import Signed
 from connectors.edge.staff import StaffDoor
 from connectors.edge.texts import Texts
 from connectors.edge.tokens import Links
-from connectors.edge.turns import Exchange, Manner
+from connectors.edge.turns import Exchange, Manner, Transport
 from connectors.edge.twilio import TwilioHooks
 from connectors.edge.verdicts import Verdicts
 from connectors.edge.voice import VoiceHooks
@@ -77,8 +77,8 @@ class EdgeSettings(FromEnvironment):
     """As whom a call introduces itself."""
     twilio_base_url: str = ""
     provider_timeout_s: float = 10.0
-    voice_transport: Literal["gather", "relay"] = "gather"
-    """Webhooks with `<Gather>`, or a ConversationRelay socket, where the account has it."""
+    voice_transport: Transport = "gather"
+    """Webhooks with `<Gather>`, or a ConversationRelay socket, where the account has it; `both` is half of each."""
     voice_pace: PositiveFloat = 1.0
     """1 is how fast people speak; only a simulator's may be faster."""
     staff_number: str = ""
@@ -199,7 +199,7 @@ def application(settings: EdgeSettings) -> ASGIApp:
         CallsInProgress(tokens[-1], settings.twilio_base_url, settings.provider_timeout_s),
         Manner(
             pace=settings.voice_pace,
-            relay=settings.voice_transport == "relay",
+            transport=settings.voice_transport,
             staff_number=settings.staff_number,
         ),
         second,

@@ -95,7 +95,7 @@ class VoiceHooks:
 
     def _opened(self, call_id: str, answer: Answer) -> Response:
         """The first words, or the socket over which they will come."""
-        if not self._manner.relay or answer.call is None or answer.say.ending:
+        if not self._manner.relays(call_id) or answer.call is None or answer.say.ending:
             return self._xml(call_id, answer)
         socket_url = f"{self._signed.public_url}/twilio/relay/{in_path(call_id)}".replace("http", "ws", 1)
         to = gather.Addresses("", relay_url=socket_url, relay_done_url=f"{self._url(call_id)}/relayed")

@@ -260,7 +260,7 @@ def hear(socket: ClientConnection) -> str:
 
 @pytest.fixture
 def relay(dsn: str, tmp_path: Path) -> Iterator[Line]:
-    with Telephone(dsn, tmp_path, relay=True, pace=1.0) as phone:
+    with Telephone(dsn, tmp_path, transport="relay", pace=1.0) as phone:
         line = Line(phone)
         assert line.post().find("Connect/ConversationRelay") is not None
         yield line

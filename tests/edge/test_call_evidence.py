@@ -95,7 +95,7 @@ class Archive:
 
 @pytest.fixture(params=["gather", "relay"])
 def archive(dsn: str, s3: S3, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Archive]:
-    manner: dict[str, Any] = {"relay": True, "pace": 0.1} if request.param == "relay" else {}
+    manner: dict[str, Any] = {"transport": "relay", "pace": 0.1} if request.param == "relay" else {}
     with Telephone(dsn, tmp_path, **manner) as phone:
         yield Archive(phone, s3, relay=request.param == "relay")
 
