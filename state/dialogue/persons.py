@@ -140,9 +140,10 @@ def right_person(turn: Turn, cause: Cause = Cause.RIGHT_PERSON) -> None:
 def code(turn: Turn, said: str) -> None:
     """Caller id proves nothing: the order's last four characters do."""
     wanted = turn.session.order_tail.casefold()
-    heard = letters(said, turn.session.locale)
+    # Spelt out, or written in one piece as whoever types does.
+    heard = {letters(said, turn.session.locale), "".join(filter(str.isalnum, said.casefold()))}
     keyed = "".join(_KEYPAD.get(c, c) for c in wanted)
-    if len(wanted) == 4 and (heard == wanted or (said.isdigit() and heard == keyed)):
+    if len(wanted) == 4 and (wanted in heard or said == keyed):
         right_person(turn, Cause.CODE_RIGHT)
         return
     turn.change(failures=turn.session.failures + 1)

@@ -286,6 +286,7 @@ def main() -> int:
             f" and held at most {costs.most_mb:.0f} MB"
         )
         out.print(_kept(stack, len(hour.expected)))
+        out.print(_spoken(stack))
         if given.keep:
             _stay(stack, out)
     except KeyboardInterrupt:
@@ -329,6 +330,15 @@ def _kept(stack: Stack, cases: int) -> str:
     bucket = stack.environment["SAVELINE_EVIDENCE_BUCKET"]
     evidence = sum(one["Size"] for page in pages.paginate(Bucket=bucket) for one in page.get("Versions", []))
     return f"a case keeps {row[0] / cases / 1e3:.1f} KB in Postgres and {evidence / cases / 1e3:.1f} KB of evidence"
+
+
+def _spoken(stack: Stack) -> str:
+    """How many of the calls that were answered came over each transport; both live here."""
+    book = stack.simulators["twilio"].book
+    answered = {one["provider_id"] for one in book("agent_says")}
+    sockets = {one["provider_id"] for one in book("relay_open")}
+    by_webhook = len(answered - sockets)
+    return f"{len(answered)} calls were spoken: {by_webhook} over webhooks, {len(sockets)} over ConversationRelay"
 
 
 def _stay(stack: Stack, out: Console) -> None:

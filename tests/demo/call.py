@@ -80,6 +80,10 @@ class Telephone:
                         return urljoin(base, verb.get("action", "")), heard
                 case "Redirect":
                     return urljoin(base, verb.text or ""), {}
+                case "Connect":
+                    # Who types is too slow for a socket, which hears silence: it goes on as if none could be reached.
+                    failed = {"SessionStatus": "failed", "ErrorCode": "64102"}
+                    return urljoin(base, verb.get("action", "")), failed
                 case "Dial":
                     self._out.print("(you are put through to a person)", style="dim")
                     return urljoin(base, verb.get("action", "")), {"DialCallStatus": "completed"}

@@ -13,13 +13,15 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from rich.console import Console
 from twilio.request_validator import RequestValidator
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from schemas.words import Resolution
 from tests.builders import a_second, an_exception
-from tests.edge.telephone import Telephone
+from tests.demo.call import Telephone as Typist
+from tests.edge.telephone import SAM, Telephone
 from tests.streams.processes import ROOT
 from tests.streams.rig import until
 from tests.world.part import Part, answers, free_port
@@ -264,6 +266,26 @@ def relay(dsn: str, tmp_path: Path) -> Iterator[Line]:
         line = Line(phone)
         assert line.post().find("Connect/ConversationRelay") is not None
         yield line
+
+
+def test_who_types_to_an_agent_that_speaks_over_sockets_goes_on_with_webhooks(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make call --from NUMBER` reaches a system of either transport."""
+    out = Console(record=True, width=400)
+    typed = iter(["DER1", "1", "1", "", ""])
+    with Telephone(dsn, tmp_path, transport="relay") as phone:
+        phone.talk(exceptions=[an_exception()], picks_up="busy")
+
+        def typing(_prompt: str) -> str:
+            # They read the question out.
+            phone.clock.move(60)
+            return next(typed)
+
+        monkeypatch.setattr("builtins.input", typing)
+        Typist(phone.url, AUTH_TOKEN, SAM, out).talk()
+        assert "your new total is" in out.export_text()
+        until(lambda: len(phone.responses) == 1, "the answer")
 
 
 def test_a_socket_that_is_not_signed_is_not_opened(relay: Line) -> None:
