@@ -9,10 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from schemas.commands import EvidenceRequest, OrderUpdate
 from schemas.facts import Decision
 from schemas.words import Actor, EvidencePart, EvidencePath, Resolution
+from tests.connectors.providers import simulators_in
 from tests.world.s3 import S3
 from tests.world.simulators.process import Simulator
 
-US, ANN = "+441632960000", "+447400123456"
+ANN = "+447400123456"
 POLICY = "mid_pick_substitution@1"
 SIGNING = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 _buckets = itertools.count(1)
@@ -22,12 +23,7 @@ class Around:
     """Every provider, an OMS and a locked bucket."""
 
     def __init__(self, s3: S3, folder: Path) -> None:
-        self.simulators = {
-            "twilio": Simulator("twilio", folder, "--calls-per-second", "0", pace=0.02),
-            "fcm": Simulator("fcm", folder),
-            "smtp": Simulator("smtp", folder),
-            "oms": Simulator("oms", folder),
-        }
+        self.simulators = simulators_in(folder, pace=0.02) | {"oms": Simulator("oms", folder)}
         for simulator in self.simulators.values():
             simulator.start()
         self.s3, self.bucket = s3, f"around-{next(_buckets)}"

@@ -24,12 +24,10 @@ from connectors.channels.parcel import (
 )
 from connectors.clock import SystemClock
 from schemas.words import Channel, Purpose, ReceiptState
+from tests.connectors.providers import providers_of, simulators_in
 from tests.world.simulators.process import Simulator
-from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
 
 pytestmark = pytest.mark.real
-US = "+441632960000"
-PUBLIC = "http://127.0.0.1:9"
 
 # What each provider refuses for good, and what we call it.
 REFUSE = {
@@ -60,11 +58,7 @@ class Party:
 @pytest.fixture(scope="module")
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Simulator]]:
     folder = tmp_path_factory.mktemp("providers")
-    started = {
-        "twilio": Simulator("twilio", folder, "--calls-per-second", "0", pace=0.01),
-        "fcm": Simulator("fcm", folder),
-        "smtp": Simulator("smtp", folder),
-    }
+    started = simulators_in(folder, pace=0.01)
     for simulator in started.values():
         simulator.start()
     yield started
@@ -74,21 +68,7 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, S
 
 @pytest.fixture(scope="module")
 def providers(simulators: dict[str, Simulator]) -> Providers:
-    return Providers(
-        public_url=PUBLIC,
-        twilio_account_sid=ACCOUNT_SID,
-        twilio_auth_token=AUTH_TOKEN,
-        twilio_base_url=simulators["twilio"].url,
-        sms_sender=US,
-        voice_sender=US,
-        fcm_account_file=simulators["fcm"].folder / "service-account.json",
-        fcm_base_url=simulators["fcm"].url,
-        smtp_host="127.0.0.1",
-        smtp_port=simulators["smtp"].port,
-        smtp_tls=False,
-        email_sender="us@greengrocer.test",
-        timeout_s=0.7,
-    )
+    return providers_of(simulators, timeout_s=0.7)
 
 
 BEHIND = {Channel.PUSH: "fcm", Channel.EMAIL: "smtp", Channel.SMS: "twilio", Channel.VOICE: "twilio"}

@@ -11,31 +11,26 @@ from typing import Any
 import psutil
 import pytest
 
-from connectors.channels.catalogue import OPEN, Providers
+from connectors.channels.catalogue import OPEN
 from connectors.clock import SystemClock
 from schemas.commands import ChannelCommand
 from schemas.words import Channel
 from tests.connectors.builders import Rig, a_cancel, a_command, number_of
 from tests.connectors.dispatching import Given, processes, run
+from tests.connectors.providers import providers_of, simulators_in
 from tests.world.postgres import Postgres
 from tests.world.simulators.process import Simulator
-from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
 
 pytestmark = pytest.mark.real
 EVERY = tuple(sorted(OPEN))
 # Their provider can be asked afterwards what it took; a push or a mail that nobody reports stays unknown.
 LISTED = (Channel.SMS, Channel.VOICE)
-US = "+441632960000"
 
 
 @pytest.fixture(scope="module")
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Simulator]]:
     folder = tmp_path_factory.mktemp("providers")
-    started = {
-        "twilio": Simulator("twilio", folder, "--calls-per-second", "0", pace=0.05),
-        "fcm": Simulator("fcm", folder),
-        "smtp": Simulator("smtp", folder),
-    }
+    started = simulators_in(folder, pace=0.05)
     for simulator in started.values():
         simulator.start()
     yield started
@@ -82,24 +77,9 @@ class Scene:
         timeout_s: float = 20.0,
     ) -> Any:
         self._started += 1
-        providers = Providers(
-            public_url="http://127.0.0.1:9",
-            twilio_account_sid=ACCOUNT_SID,
-            twilio_auth_token=AUTH_TOKEN,
-            twilio_base_url=self.twilio.url,
-            sms_sender=US,
-            voice_sender=US,
-            fcm_account_file=self.simulators["fcm"].folder / "service-account.json",
-            fcm_base_url=self.simulators["fcm"].url,
-            smtp_host="127.0.0.1",
-            smtp_port=self.simulators["smtp"].port,
-            smtp_tls=False,
-            email_sender="us@greengrocer.test",
-            timeout_s=timeout_s,
-        )
         given = Given(
             dsn=self._dsn,
-            providers=providers,
+            providers=providers_of(self.simulators, timeout_s=timeout_s),
             run=f"{name}/{self._started}",
             log=str(self._log),
             failpoint=failpoint,

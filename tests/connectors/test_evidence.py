@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,12 +14,15 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from connectors import bell
+from connectors.bell import Bell
 from connectors.clock import SystemClock
 from connectors.evidence.chain import link_key
 from connectors.evidence.gather import TEXT_PURPOSE
 from connectors.evidence.keeper import PURPOSE, Bundle
 from connectors.evidence.store import Store
 from connectors.evidence.verify import Report, verify
+from connectors.rounds import Rounds
 from connectors.vault import Erased
 from schemas.commands import EvidenceRequest
 from schemas.events import EvidenceStored
@@ -382,3 +386,32 @@ def test_after_an_erasure_the_chain_still_holds_and_nothing_can_be_opened(scene:
         scene.opened(fact)
     scene.keep(scene.request(2))
     assert len(scene.told()) == 1
+
+
+class Watched(Bell):
+    """Says that somebody who found nothing has begun to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = threading.Event()
+
+    def wait(self, since: int, longest_s: float) -> bool:
+        self.waited.set()
+        return super().wait(since, longest_s)
+
+
+def test_what_is_filed_wakes_who_found_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself it would look again after an hour."""
+    monkeypatch.setattr(bell, "FIRST_S", 3_600.0)
+    scene.queue._filed = door = Watched()
+    ended = threading.Event()
+    worker = threading.Thread(target=scene.queue.run, args=(ended, Rounds(SystemClock())), daemon=True)
+    worker.start()
+    try:
+        assert door.waited.wait(60)
+        scene.queue.file([scene.request()])
+        scene.eventually(lambda: bool(scene.told()))
+    finally:
+        ended.set()
+        door.ring()
+        worker.join()

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.channels.catalogue import Providers
 from connectors.clock import SystemClock
 from connectors.edge.tokens import Links
 from connectors.evidence.keeper import PURPOSE, Bundle
@@ -36,12 +35,13 @@ from schemas.facts import Money
 from schemas.registry import registry
 from schemas.words import Channel, EvidencePart, EvidencePath, Kind, Purpose
 from state.shelf import load
-from tests.connectors.around import ANN, SIGNING, US, Around, an_evidence_request, an_update
+from tests.connectors.around import ANN, SIGNING, Around, an_evidence_request, an_update
 from tests.connectors.builders import a_command
+from tests.connectors.providers import providers_of
 from tests.world.listener import Listener
 from tests.world.postgres import Postgres
 from tests.world.s3 import S3
-from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+from tests.world.simulators.twilio.account import AUTH_TOKEN
 
 pytestmark = pytest.mark.real
 
@@ -61,7 +61,11 @@ class World:
         self.vault = Vault(self.pool, [b"m" * 32], b"s" * 16, self.clock)
         self.published: list[Leaving] = []
         self.service = Service(
-            Setup(run="one/1", retailer="Greengrocer", providers=self._providers()),
+            Setup(
+                run="one/1",
+                retailer="Greengrocer",
+                providers=providers_of(self.simulators, public_url=self.product.url),
+            ),
             pool=self.pool,
             encode=self.codec.encode,
             publish=self.published.extend,
@@ -79,23 +83,6 @@ class World:
 
     def store(self) -> Store:
         return Store(self.around.s3.client(), self.around.bucket)
-
-    def _providers(self) -> Providers:
-        return Providers(
-            public_url=self.product.url,
-            twilio_account_sid=ACCOUNT_SID,
-            twilio_auth_token=AUTH_TOKEN,
-            twilio_base_url=self.simulators["twilio"].url,
-            sms_sender=US,
-            voice_sender=US,
-            fcm_account_file=self.simulators["fcm"].folder / "service-account.json",
-            fcm_base_url=self.simulators["fcm"].url,
-            smtp_host="127.0.0.1",
-            smtp_port=self.simulators["smtp"].port,
-            smtp_tls=False,
-            email_sender="us@greengrocer.test",
-            timeout_s=5.0,
-        )
 
     def told(self, kind: type[Any]) -> list[Any]:
         facts = [

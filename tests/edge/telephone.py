@@ -12,7 +12,7 @@ import msgspec
 import uvicorn
 from starlette.applications import Starlette
 
-from connectors.channels.catalogue import OPEN, Providers
+from connectors.channels.catalogue import OPEN
 from connectors.checks import Checks
 from connectors.claims import Claims
 from connectors.clock import SystemClock
@@ -38,15 +38,16 @@ from schemas.registry import LockedRegistry
 from schemas.words import Channel, Purpose
 from tests.builders import NOON
 from tests.connectors.builders import limits, parcel_of
+from tests.connectors.providers import US, providers_of
 from tests.scenarios.world import World
 from tests.streams.rig import until
 from tests.world.part import free_port
 from tests.world.simulators.process import Simulator
-from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+from tests.world.simulators.twilio.account import AUTH_TOKEN
 from tests.world.simulators.twilio.documented import unknown_parameters
 
 CODEC = Codec(LockedRegistry())
-SAM, US = "+447700900123", "+441632960000"
+SAM = "+447700900123"
 # So much faster are the people of these tests.
 PACE = 0.01
 # No shipped policy waits longer for an answer without a call.
@@ -208,23 +209,11 @@ class Telephone:
         [claim] = self.claims.claim(Channel.VOICE, 1, self.judge)
         assert claim.command_id == command.command_id
         first()
-        outcome = OPEN[Channel.VOICE](self._providers(), self.clock).send(parcel_of(command, claim.to))
+        providers = providers_of({"twilio": self.twilio}, public_url=self.url)
+        outcome = OPEN[Channel.VOICE](providers, self.clock).send(parcel_of(command, claim.to))
         self.claims.heard(command.command_id, outcome.provider_id, "sent", final=False)
         self.call_sid = outcome.provider_id
         return self.call_sid
-
-    def _providers(self) -> Providers:
-        return Providers(
-            public_url=self.url,
-            twilio_account_sid=ACCOUNT_SID,
-            twilio_auth_token=AUTH_TOKEN,
-            twilio_base_url=self.twilio.url,
-            sms_sender=US,
-            voice_sender=US,
-            email_sender="",
-            fcm_account_file=Path(),
-            smtp_host="",
-        )
 
     def talk(self, *turns: dict[str, Any], exceptions: Any = (), **phone: Any) -> None:
         """A whole call, from the ringing to its end, until all of it is known."""

@@ -15,7 +15,8 @@ from schemas.words import Channel, Kind, OptionKind, Resolution, Responder, Sign
 from state.policy import Policy
 from state.shelf import Shelf
 from tests.builders import NOON, a_line, a_second, a_way, an_exception, an_option, pounds
-from tests.edge.telephone import SAM, US, YES, Telephone
+from tests.connectors.providers import US
+from tests.edge.telephone import SAM, YES, Telephone
 from tests.scenarios.world import SHELF, World
 from tests.streams.rig import until
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
-from connectors.channels.catalogue import OPEN, Providers
+from connectors.channels.catalogue import OPEN
 from connectors.channels.parcel import Accepted
 from connectors.clock import SystemClock
 from connectors.edge.signed import Signed
@@ -27,16 +27,16 @@ from schemas.events import CustomerConsent, CustomerContact, ResponseReceived
 from schemas.facts import Money
 from schemas.words import Channel, Kind, Signal
 from tests.connectors.builders import Rig, a_command, checks, number_of, parcel_of
+from tests.connectors.providers import US, providers_of
 from tests.streams.rig import until
 from tests.world.part import free_port
 from tests.world.simulators.process import Simulator
-from tests.world.simulators.twilio.account import ACCOUNT_SID, AUTH_TOKEN
+from tests.world.simulators.twilio.account import AUTH_TOKEN
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
 ANN = number_of("c7")
 # The order's id has all that a path could stumble over.
 COMMAND = "A%2F1~E%201.1"
-US = "+441632960000"
 
 
 class Hooks:
@@ -278,17 +278,7 @@ def test_the_real_signature_over_the_real_path_fits(hooks: Hooks, tmp_path: Path
     command = a_command(COMMAND, now=SystemClock().now(), order_id="A/1", customer_ref="c7")
     hooks.rig.claims.file([command])
     [claim] = hooks.rig.claims.claim(Channel.SMS, 1, checks(quiet_exempt=True))
-    providers = Providers(
-        public_url=hooks.url,
-        twilio_account_sid=ACCOUNT_SID,
-        twilio_auth_token=AUTH_TOKEN,
-        twilio_base_url=provider.url,
-        sms_sender=US,
-        voice_sender=US,
-        email_sender="",
-        fcm_account_file=Path(),
-        smtp_host="",
-    )
+    providers = providers_of({"twilio": provider}, public_url=hooks.url)
     outcome = OPEN[Channel.SMS](providers, SystemClock()).send(parcel_of(command, claim.to))
     assert isinstance(outcome, Accepted)
     # Nobody recorded the answer to the send: its webhooks alone settle the claim.

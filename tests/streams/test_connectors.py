@@ -28,8 +28,9 @@ from schemas.words import EvidencePath, Purpose
 from streams.connectors_cli import connectors
 from streams.topics import wanted_topics
 from streams.topics_broker import apply
-from tests.connectors.around import ANN, SIGNING, US, Around, an_evidence_request, an_update
+from tests.connectors.around import ANN, SIGNING, Around, an_evidence_request, an_update
 from tests.connectors.builders import a_command
+from tests.connectors.providers import US
 from tests.streams.processes import ROOT
 from tests.streams.rig import until
 from tests.world.kafka import Kafka
