@@ -20,6 +20,7 @@ help: ## this list
 setup: .venv/.done ## build .venv from the lock file (every other target calls it)
 
 .venv/.done: requirements.lock pyproject.toml
+	@[ -x $(UV) ] || echo "building .venv from $<, which is done once"
 	@[ -x $(PY) ] || python3 -m venv .venv
 	@[ -x $(UV) ] || $(PY) -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
 	@$(UV) pip sync --quiet --require-hashes requirements.lock

@@ -70,6 +70,7 @@ def fetch(folder: Path) -> None:
     import jgo
 
     folder.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.write(f"fetching Kafka {KAFKA_VERSION} into {folder}, which is done once\n")
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         broker = jgo.build(f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", cache_dir=Path(scratch))
         # Without a binding for SLF4J the broker would say nothing at all, not even why it does not start.

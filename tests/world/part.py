@@ -14,7 +14,7 @@ from pathlib import Path
 
 READY_S = 60.0
 STOP_S = 10.0
-_POLL_S = 0.02
+_POLL_S = 0.05
 
 
 class PartError(Exception):

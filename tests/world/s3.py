@@ -62,11 +62,11 @@ class S3:
             owner = {"name": "saveline", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}
             self.credentials_file.touch(mode=0o600)
             self.credentials_file.write_text(json.dumps({"identities": [owner]}))
-        self.part.start(self._ready)
-
-    def _ready(self) -> bool:
-        """Writing works: the gateway answers before the volume server has joined."""
         client = self.client()
+        self.part.start(lambda: self._ready(client))
+
+    def _ready(self, client: Any) -> bool:
+        """Writing works: the gateway answers before the volume server has joined."""
         try:
             if "ready" not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
                 client.create_bucket(Bucket="ready")

@@ -301,8 +301,9 @@ class Stack:
             self._keeper.join()
         # Their data goes with them: who does not end at once is ended.
         _at_once([partial(process.stop, timeout_s=_STOP_S) for process in self.processes.values()])
-        ends = [partial(one.part.stop, timeout_s=_STOP_S) for one in self.simulators.values()]
-        ends += [part.stop for part in (self.postgres, self.s3) if part is not None]
+        # Only Postgres has something to leave in order: memory that the machine would keep.
+        ends = [one.kill for one in (*self.simulators.values(), self.s3) if one is not None]
+        ends += [self.postgres.stop] if self.postgres is not None else []
         ends += [self.kafka.close] if self.kafka is not None else []
         _at_once(ends)
         self._clear(keep=(_MARK, "logs"))
