@@ -60,7 +60,7 @@ BUSINESS = Dashboard(
             "Value",
             (
                 chart(
-                    "Value handled",
+                    "Value handled, in whole currency units",
                     "Value in trouble, and of it what was kept. Not money recovered: only a holdout shows that.",
                     (
                         "sum by (currency) (max by (currency) (saveline_value_in_trouble_minor)) / 100",

@@ -1,5 +1,6 @@
 """Connectors: providers, the order system, evidence, and what waits for them."""
 
+from dashboards.alarm import ALARM
 from dashboards.panel import Dashboard, Row, chart, number, quantile, rate, seen
 
 _UNSURE = 'sum(saveline_sends_total{outcome="unsure"})'
@@ -11,6 +12,7 @@ CONNECTORS = Dashboard(
     title="Saveline / Connectors",
     says="Providers, the order system, evidence, and what waits for them.",
     rows=(
+        ALARM,
         Row(
             "Now",
             (
@@ -66,9 +68,10 @@ CONNECTORS = Dashboard(
                     unit="s",
                 ),
                 chart(
-                    "Held back by rate",
-                    "Seconds a second in which ready commands waited for the channel's rate.",
+                    "Share of the time held back by rate",
+                    "In which ready commands waited for what the channel may send.",
                     (rate("saveline_rate_limit_wait_seconds_total", "channel"), "{{channel}}"),
+                    unit="percentunit",
                 ),
                 chart(
                     "Unknown fate, oldest",
@@ -106,11 +109,12 @@ CONNECTORS = Dashboard(
                         f"{_TAKEN} > 0",
                         "{{topic}}",
                     ),
+                    unit="cps",
                     drawn="areas",
                 ),
                 chart(
-                    "A look at the register",
-                    "How long it took.",
+                    "Counting the register",
+                    "How long it took the last time.",
                     ("max(saveline_register_look_seconds)", "seconds"),
                     unit="s",
                 ),

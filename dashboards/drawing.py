@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from dashboards.panel import Dashboard, Panel
 # An expression, to series of (metric, [(second, value), ...]) over the time that is drawn.
 Ask = Callable[[str], list[tuple[dict[str, str], list[tuple[float, float]]]]]
 _WIDTH_IN, _COLUMN, _HEIGHTS_IN = 16.0, 24, {"number": 1.25, "lines": 2.9, "areas": 2.9, "bars": 2.9}
+# Of the small print below a number.
+_CHARACTERS_PER_COLUMN = 11
 _GAP_IN, _TITLE_IN, _ROW_IN = 0.16, 0.8, 0.42
 _INK, _QUIET, _PAPER, _GROUND, _RED = "#1f2328", "#6a737d", "#ffffff", "#f2f4f7", "#d1242f"
 _COLOURS = (
@@ -112,8 +115,8 @@ def _number(card: Axes, panel: Panel, series: list[tuple[str, list[tuple[float, 
     )
     told = "no number yet" if math.isnan(last) else _told(last, panel.unit)
     card.text(0.5, 0.44, told, ha="center", va="center", size=13 if math.isnan(last) else 23, color=colour)
-    short = panel.says if len(panel.says) < 46 else panel.says[:43] + "..."
-    card.text(0.5, 0.13, short, ha="center", va="center", size=6.8, color=_QUIET)
+    says = textwrap.fill(panel.says, _CHARACTERS_PER_COLUMN * panel.width)
+    card.text(0.5, 0.15, says, ha="center", va="center", size=6.8, color=_QUIET)
 
 
 def _lines(
@@ -210,7 +213,7 @@ def _told(value: float, unit: str) -> str:
             return f"{value * 1000:.0f} ms" if 0 < abs(value) < 1 else f"{value:.3g} s"
         case "bytes":
             return f"{value / 2**20:.0f} MiB"
-        case "reqps":
+        case "reqps" | "cps":
             return f"{value:.3g}/s"
         case _:
             return f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.2g}"

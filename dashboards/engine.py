@@ -1,5 +1,6 @@
 """Engine: the workers and their partitions."""
 
+from dashboards.alarm import ALARM
 from dashboards.panel import Dashboard, Row, chart, number, quantile, rate
 
 ENGINE = Dashboard(
@@ -7,6 +8,7 @@ ENGINE = Dashboard(
     title="Saveline / Engine",
     says="The workers and their partitions.",
     rows=(
+        ALARM,
         Row(
             "Now",
             (
@@ -23,13 +25,14 @@ ENGINE = Dashboard(
                     "Lag",
                     "Source records not processed yet.",
                     "sum(saveline_engine_lag_records)",
-                    bad_from=1000,
+                    bad_from=500,
                 ),
                 number(
-                    "Longest restore",
-                    "The latest of each partition.",
-                    "max(saveline_engine_restore_seconds)",
+                    "Deadlines overdue",
+                    "The one that waits longest.",
+                    "max(saveline_engine_deadline_lag_seconds)",
                     unit="s",
+                    bad_from=10,
                 ),
                 number("Stuck", "`decide` failed on these.", "sum(saveline_engine_stuck_total)", bad_from=1),
                 number(
@@ -45,11 +48,13 @@ ENGINE = Dashboard(
                     "Records in, records out, a second.",
                     (rate("saveline_engine_events_total"), "events"),
                     (rate("saveline_engine_outputs_total"), "outputs"),
+                    unit="cps",
                 ),
                 chart(
                     "Transactions",
                     "Committed a second.",
                     (rate("saveline_engine_transactions_total"), "transactions"),
+                    unit="cps",
                 ),
                 chart(
                     "Records in a transaction",
@@ -65,9 +70,9 @@ ENGINE = Dashboard(
                     unit="s",
                 ),
                 chart(
-                    "Lag, by partition",
-                    "Records appended and not processed.",
-                    ("max by (partition) (saveline_engine_lag_records)", "{{partition}}"),
+                    "Lag, the worst partitions",
+                    "Records appended and not processed, of the five that have most.",
+                    ("topk(5, max by (partition) (saveline_engine_lag_records))", "partition {{partition}}"),
                 ),
                 chart(
                     "Reopened and wiped",
@@ -85,6 +90,7 @@ ENGINE = Dashboard(
                     "Deadlines that took effect, and stale entries, a second.",
                     (rate("saveline_engine_deadlines_fired_total"), "fired"),
                     (rate("saveline_engine_deadlines_stale_total"), "stale"),
+                    unit="cps",
                 ),
                 chart(
                     "Lateness",
@@ -94,9 +100,12 @@ ENGINE = Dashboard(
                     unit="s",
                 ),
                 chart(
-                    "Overdue now",
-                    "How long the earliest waiting deadline has been due.",
-                    ("max by (partition) (saveline_engine_deadline_lag_seconds)", "{{partition}}"),
+                    "Overdue, the worst partitions",
+                    "How long the earliest waiting deadline has been due, of the five that are latest.",
+                    (
+                        "topk(5, max by (partition) (saveline_engine_deadline_lag_seconds))",
+                        "partition {{partition}}",
+                    ),
                     unit="s",
                 ),
             ),
@@ -105,16 +114,19 @@ ENGINE = Dashboard(
             "Processes",
             (
                 chart(
-                    "Restore",
-                    "The latest of each partition.",
-                    ("max by (partition) (saveline_engine_restore_seconds)", "{{partition}}"),
+                    "Restore, the longest",
+                    "The latest of each partition, the ten that took longest.",
+                    (
+                        "topk(10, max by (partition) (saveline_engine_restore_seconds))",
+                        "partition {{partition}}",
+                    ),
                     unit="s",
                     drawn="bars",
                 ),
                 chart(
                     "Clock apart",
-                    "This machine's clock less the broker's.",
-                    ("max by (partition) (saveline_engine_clock_apart_seconds)", "{{partition}}"),
+                    "This machine's clock less the broker's, of each worker.",
+                    ("max by (instance) (saveline_engine_clock_apart_seconds)", "{{instance}}"),
                     unit="s",
                 ),
                 chart(
