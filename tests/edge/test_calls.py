@@ -29,7 +29,7 @@ STAFF = "+441632960555"
 @pytest.fixture(params=["gather", "relay"])
 def manner(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Both transports; over a socket it is we who notice silence, with more patience than these callers need."""
-    return {"relay": True, "pace": 0.1} if request.param == "relay" else {}
+    return {"transport": "relay", "pace": 0.1} if request.param == "relay" else {}
 
 
 @pytest.fixture
