@@ -22,7 +22,9 @@ def test_ci_runs_what_the_readme_says_and_nothing_else():
     run = ROOT / ".ci" / "run"
     assert os.access(run, os.X_OK)
     made = [line for line in run.read_text(encoding="utf-8").splitlines() if line.startswith("make")]
-    assert made == ["make check", "make test"]
+    said = re.search(r"(.*) are what CI runs", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert said is not None
+    assert sorted(made) == sorted(re.findall(r"make [a-z-]+", said[1]))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert named - {"and"} <= targets
