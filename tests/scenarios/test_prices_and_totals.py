@@ -118,6 +118,34 @@ def test_the_cap_counts_for_the_whole_order_and_not_for_each_line():
     world.expect_open("x2")
 
 
+def test_the_cap_counts_every_part_of_a_choice_beside_the_orders_other_decisions():
+    two = a_line(line_id="L2", sku="jam-oak", name="Oakmill Jam", quantity_ordered=2, quantity_available=0)
+    sorts = (dearer(150, "jam", quantity_default=2), dearer(150, "jelly", sku="jelly", quantity_default=2))
+    world = asked(
+        an_exception(options=(dearer(200),)),
+        an_exception(exception_id="x2", line=two, options=sorts),
+        price_cap=pounds(400),
+    )
+    world.taps("hillside", confirmed=True, total_shown=pounds(6_200))
+    both = (Chosen(option_id="jam", quantity=1), Chosen(option_id="jelly", quantity=1))
+    world.answers(
+        Answer(case_id="x2", decision_version=0, chosen=both, confirmed=True, total_shown=pounds(6_500))
+    )
+    assert "dearer by 150 than the 400" in world.last_verdict("x2").reason
+    world.expect_open("x2")
+
+
+def test_what_a_choice_added_itself_does_not_count_against_its_change():
+    world = asked(
+        an_exception(options=(dearer(300), dearer(300, "oakmill", sku="bread-oak"))),
+        an_exception(**ANOTHER, options=(dearer(0, "jam"),)),
+        price_cap=pounds(500),
+    )
+    world.taps("hillside", confirmed=True, total_shown=pounds(6_300))
+    world.taps("oakmill", version=1, confirmed=True, total_shown=pounds(6_300))
+    assert [part.option_id for part in world.case("x1").decision.chosen] == ["oakmill"]
+
+
 def test_a_line_that_was_refunded_is_no_leave_to_spend_its_money_elsewhere():
     world = asked(an_exception(), an_exception(**ANOTHER, options=(dearer(150, "jam"), dearer(0, "plain"))))
     world.answers(Answer(case_id="x1", key=0, decision_version=0))

@@ -2,7 +2,11 @@
 
 from datetime import timedelta
 
+import pytest
+
 from schemas.commands import OrderUpdate
+from schemas.events import Answer
+from schemas.facts import Chosen
 from schemas.words import (
     Actor,
     Channel,
@@ -134,6 +138,27 @@ def test_a_blocked_product_is_not_written_although_upstream_no_longer_names_it()
     world.expect_open()
     world.fast_forward(seconds=20)
     assert world.options() == ["rye"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_choice_of_two_products_is_not_written_once_its_first_is_blocked(named: bool):
+    corner = an_option("corner", sku="bread-corner", name="Corner Loaf 400 g", quantity_default=2)
+    two = a_line(quantity_ordered=2, quantity_available=0)
+    world = World()
+    world.oms = WriteBackOutcome.ORDER_BEING_MODIFIED
+    world.exception(an_exception(line=two, options=(an_option(quantity_default=2), corner)))
+    world.fast_forward(seconds=20)
+    both = (Chosen(option_id="hillside", quantity=1), Chosen(option_id="corner", quantity=1))
+    world.answers(Answer(case_id="x1", decision_version=0, chosen=both))
+    world.expect_decision(Resolution.ALTERNATIVE)
+    if not named:
+        rye = an_option("rye", sku="rye", name="Rye Loaf 400 g", quantity_default=2)
+        world.amended(revision=1, options=(rye,))
+    world.blocked("bread-hill")
+    world.oms = WriteBackOutcome.APPLIED
+    world.fast_forward(seconds=20)
+    assert [update.attempt for update in world.of(OrderUpdate)] == [1]
+    world.expect_open()
 
 
 def test_a_product_that_the_stores_own_record_blocks_is_no_own_choice_either():

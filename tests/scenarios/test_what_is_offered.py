@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from schemas.words import Actor, Channel, Group, Kind, OptionKind, Purpose, Resolution
+from schemas.words import Actor, Channel, Group, Kind, OptionKind, Purpose, Resolution, WriteBackOutcome
 from tests.builders import NOON, a_customer, a_line, a_way, an_exception, an_option, grams, pounds
 from tests.scenarios.world import World
 
@@ -109,6 +109,21 @@ def test_an_answer_after_the_reservation_is_told_so_and_may_choose_again():
     assert world.last_verdict().reason == "not_available: its stock reservation has ended"
     world.taps("hillside")
     world.expect_decision(Resolution.SUBSTITUTED)
+
+
+def test_a_reservation_that_ends_after_the_decision_keeps_nobody_from_writing_it():
+    kept = an_option("kept", sku="a", reserved_until_at=NOON + timedelta(seconds=60))
+    world = World()
+    world.oms = WriteBackOutcome.ORDER_BEING_MODIFIED
+    world.exception(an_exception(options=(kept,)))
+    world.fast_forward(seconds=20)
+    world.taps("kept")
+    world.fast_forward(seconds=60)
+    world.oms = WriteBackOutcome.APPLIED
+    world.fast_forward(minutes=1)
+    decision = world.expect_decision(Resolution.SUBSTITUTED)
+    assert [part.option_id for part in decision.chosen] == ["kept"]
+    world.expect_done()
 
 
 def test_without_a_reservation_an_offer_stands_only_while_stocks_last():
