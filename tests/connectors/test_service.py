@@ -211,9 +211,18 @@ def test_a_restart_of_postgres_stops_nothing_for_good_and_loses_nothing(s3: S3, 
     server.start()
     world.pool.check()
     world.service.claims.file([a_command("A1~E1.2", now=now, for_s=600, purpose=Purpose.LINK)])
+
+    def written() -> bool:
+        told = [str(fact.outcome) for fact in world.told(WriteBackReceived)]
+        if told[-1:] == ["order_being_modified"]:
+            # The first try was still at the order system when its lock went with the database: the heart asks again.
+            again = msgspec.structs.replace(an_update(now), attempt=1 + len(told))
+            world.service.write_backs.file([again])
+        return bool({"applied", "already_applied"} & set(told))
+
     world.eventually(
         lambda: (
-            {str(f.outcome) for f in world.told(WriteBackReceived)} & {"applied", "already_applied"}
+            written()
             and world.told(EvidenceStored)
             and len({f.command_id for f in world.told(ReceiptReceived)}) == 2
         ),
