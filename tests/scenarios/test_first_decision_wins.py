@@ -31,6 +31,14 @@ def test_the_first_of_two_answers_to_the_same_question_wins():
     assert len(world.of(OrderUpdate)) == 1
 
 
+def test_an_answer_that_overtakes_the_receipt_of_its_question_was_put_to_the_customer():
+    world = asked()
+    assert not world.case().presented
+    world.taps("corner")
+    told = world.last_change()
+    assert (told.presented, told.decision.chosen[0].option_id) == (True, "corner")
+
+
 def test_an_older_answer_is_refused_together_with_the_decision_that_stands():
     world = asked()
     world.taps("corner")

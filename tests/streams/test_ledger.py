@@ -207,9 +207,13 @@ def test_a_deadline_that_decide_fails_on_is_quarantined_and_does_not_fire_again(
 
 
 def test_five_failures_in_a_row_stop_the_worker_with_nothing_committed(rig: Rig, run: Run) -> None:
-    rig.send(*(Event(f"c{number}", number, "poison") for number in range(5)))
+    poison = [Event(f"c{number}", number, "poison") for number in range(5)]
+    records = [
+        Record(number, 0, event.case.encode(), msgspec.json.encode(event))
+        for number, event in enumerate(poison)
+    ]
     with pytest.raises(PoisonStreak):
-        run.processed(4)
+        run.ledger.step(Batch(-1, records))
     assert rig.said() == []
     assert rig.read("quarantine") == []
 
