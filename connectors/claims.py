@@ -8,6 +8,7 @@ import msgspec
 from psycopg import errors
 from psycopg_pool import ConnectionPool
 
+from connectors import kept
 from connectors.bell import Bell
 from connectors.call_reports import NOT_TOLD, told_of
 from connectors.claim_states import ClaimState, Move, move
@@ -132,7 +133,7 @@ class Claims:
                     " FOR UPDATE SKIP LOCKED",
                     [channel, now, wanted],
                 ).fetchall()
-                ready = [(msgspec.json.decode(bytes(row[0]), type=ChannelCommand), row[1]) for row in rows]
+                ready = [(kept.command(bytes(row[0])), row[1]) for row in rows]
                 return self._claimed(connection, channel, ready, judge, rate, now)
 
     def _claimed(

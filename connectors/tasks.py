@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 from psycopg_pool import ConnectionPool
 
+from connectors import kept
 from connectors.claim_states import ClaimState, Move, move
 from connectors.clock import Clock
 from connectors.outbox import Connection, Outbox
@@ -112,7 +113,7 @@ def _task(row: tuple[bytes, str, str, str]) -> Task:
     command, state, taken_by, filed_at = row
     waiting = TaskState.TAKEN if taken_by else TaskState.OPEN
     return Task(
-        command=msgspec.json.decode(bytes(command), type=ChannelCommand),
+        command=kept.command(bytes(command)),
         state=_SHOWN.get(ClaimState(state), waiting),
         taken_by=taken_by,
         filed_at=filed_at,

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import msgspec
 
+from connectors import kept
 from connectors.channels.parcel import Absent, ChannelDoor, Found, Parcel, Unseen
 from connectors.channels.twilio_door import UNREADABLE
 from connectors.claim_states import ClaimState, Move
@@ -65,7 +66,7 @@ class Unsettled:
         moved = 0
         for body, claimed_at, ambiguous_at, hashed in rows:
             asks()
-            command = msgspec.json.decode(bytes(body), type=ChannelCommand)
+            command = kept.command(bytes(body))
             patience = self._patience.get(command.channel, Patience())
             self._look_again(command.command_id, patience.look_every_s)
             to = self._address_of(command)

@@ -21,6 +21,9 @@ class Released(msgspec.Struct, frozen=True):
     version: int
 
 
+_lock = msgspec.json.Decoder(list[Released]).decode
+
+
 class Contracts:
     """The schemas in one folder; every file is read at most once."""
 
@@ -68,7 +71,7 @@ class Contracts:
     def released(self) -> tuple[Released, ...]:
         """Every released version, oldest first."""
         lock = self.folder / "lock.json"
-        return tuple(msgspec.json.decode(lock.read_bytes(), type=list[Released])) if lock.exists() else ()
+        return tuple(_lock(lock.read_bytes())) if lock.exists() else ()
 
     def released_schema(self, entry: Released) -> Schema:
         if entry not in self._released:

@@ -35,3 +35,14 @@ def test_every_link_between_the_documents_leads_somewhere():
     for page in pages:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_no_thread_is_the_first_to_ask_msgspec_for_a_type():
+    """It may not be alone: of eight that decode a command at once as their first, some crash the process (0.22)."""
+    decoding = re.compile(r"msgspec\.\w+\.decode\(.*\btype=|msgspec\.convert\(|\.Decoder\(")
+    for package in ("schemas", "state", "connectors"):
+        for module in (ROOT / package).rglob("*.py"):
+            # Where a module is imported, there is one thread.
+            lines = [line for line in module.read_text(encoding="utf-8").splitlines() if line[:1] == " "]
+            within = [line.strip() for line in lines if decoding.search(line)]
+            assert within == [], f"{module}: make the decoder when the module is imported"

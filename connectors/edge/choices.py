@@ -5,14 +5,13 @@ from datetime import datetime
 
 import msgspec
 
+from connectors import kept
 from connectors.blocks import without_blocked
 from connectors.outbox import Connection
-from schemas.commands import ChannelCommand, OfferedCase
+from schemas.commands import OfferedCase
 from schemas.words import LINE_KINDS, CaseState, Purpose
 
 _OFFERING = [str(p) for p in (Purpose.ASK, Purpose.UPDATE, Purpose.CALL, Purpose.DEFAULT, Purpose.CONFIRM)]
-# Claims keep their command as JSON.
-_decoder = msgspec.json.Decoder(ChannelCommand)
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +50,7 @@ def choices(
         " AND purpose = ANY(%s) ORDER BY filed_at, command_id",
         [order_id, conversation_id, _OFFERING],
     ).fetchall()
-    commands = [_decoder.decode(bytes(row[0])) for row in rows]
+    commands = [kept.command(bytes(row[0])) for row in rows]
     latest = {
         case.case_id: case
         for command in sorted(commands, key=lambda c: c.issued_at)

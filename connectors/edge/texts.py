@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from psycopg_pool import ConnectionPool
 
+from connectors import kept
 from connectors.clock import Clock
 from connectors.edge.choices import Choice, Choices, choices
 from connectors.outbox import Connection, Outbox
@@ -178,7 +179,7 @@ def _last_contact(connection: Connection, hashed: str) -> ChannelCommand | None:
         " AND state = ANY(%s) ORDER BY claimed_at DESC LIMIT 1",
         [hashed, ["sent", "claimed", "ambiguous", "suppressed"]],
     ).fetchone()
-    return None if row is None else msgspec.json.decode(bytes(row[0]), type=ChannelCommand)
+    return None if row is None else kept.command(bytes(row[0]))
 
 
 def _opted_out(connection: Connection, hashed: str) -> bool:

@@ -54,6 +54,11 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
 
 
+link_of = msgspec.json.Decoder(Link).decode
+"""The link in a signed body; raises `msgspec.DecodeError`."""
+_signed = msgspec.json.Decoder(Signed).decode
+
+
 class Tail(msgspec.Struct, frozen=True):
     """The last link that is known; seq 0 is the empty chain."""
 
@@ -89,7 +94,7 @@ def signed(key: Ed25519PrivateKey, value: msgspec.Struct) -> bytes:
 def opened(raw: bytes, keys: dict[str, Ed25519PublicKey]) -> bytes:
     """The signed bytes; `ValueError` says why they are not to be trusted."""
     try:
-        one = msgspec.json.decode(raw, type=Signed)
+        one = _signed(raw)
         keys[one.key_id].verify(base64.b64decode(one.signature), one.body.encode())
     except KeyError:
         raise ValueError("signed with an unknown key") from None
@@ -102,7 +107,7 @@ def opened(raw: bytes, keys: dict[str, Ed25519PublicKey]) -> bytes:
 
 def body_of(raw: bytes) -> Link:
     """A link without a look at its signature, for those who only need to find their place."""
-    return msgspec.json.decode(msgspec.json.decode(raw, type=Signed).body, type=Link)
+    return link_of(_signed(raw).body)
 
 
 class Chain:

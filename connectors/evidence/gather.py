@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 from psycopg_pool import ConnectionPool
 
+from connectors import kept
 from connectors.outbox import Connection
 from connectors.voice.sessions import TRANSCRIPT
-from schemas.commands import ChannelCommand, EvidenceRequest
+from schemas.commands import EvidenceRequest
 from schemas.words import Channel, EvidencePart, Purpose
 
 # unseal(customer_ref, sealed, purpose)
@@ -154,7 +155,7 @@ class Gather:
             ).fetchall()
         found = []
         for body, state, reason, provider_id, claimed_at, settled_at, sealed in rows:
-            command = msgspec.json.decode(bytes(body), type=ChannelCommand)
+            command = kept.command(bytes(body))
             if command.about and request.case_id not in command.about:
                 continue
             text = self._unseal(request.customer_ref, bytes(sealed), TEXT_PURPOSE).decode() if sealed else ""

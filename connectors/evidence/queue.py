@@ -14,6 +14,7 @@ from connectors.evidence.chain import Stored, Tail
 from connectors.evidence.gather import Gathered
 from connectors.evidence.keeper import Keeper, Kept
 from connectors.evidence.store import StoreError
+from connectors.kept import evidence_request
 from connectors.outbox import Connection, Outbox
 from connectors.rounds import Rounds
 from connectors.tracing import continuing, traced
@@ -32,6 +33,7 @@ _LOOK_AGAIN = timedelta(seconds=2)
 _LEASE = timedelta(seconds=60)
 # How long after a provider did not let a recording be deleted it is tried again.
 _CLEAR_AGAIN = timedelta(seconds=30)
+_stored = msgspec.json.Decoder(tuple[Stored, ...]).decode
 
 
 class EvidenceQueue:
@@ -84,7 +86,7 @@ class EvidenceQueue:
             ).fetchone()
         if row is None:
             return self._clear_once(now)
-        request, tries, filed_at = msgspec.json.decode(bytes(row[0]), type=EvidenceRequest), row[1], row[2]
+        request, tries, filed_at = evidence_request(bytes(row[0])), row[1], row[2]
         with continuing(row[3]):
             self._try(request, filed_at, tries, now)
         return True
@@ -164,7 +166,7 @@ class EvidenceQueue:
                 [conversation_id],
             ).fetchall()
         for (objects,) in rows:
-            stored = msgspec.json.decode(bytes(objects), type=tuple[Stored, ...])
+            stored = _stored(bytes(objects))
             found = tuple(one for one in stored if EvidencePart.RECORDING in one.parts)
             if found:
                 return found

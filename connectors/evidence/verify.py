@@ -3,7 +3,7 @@
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from connectors.evidence.chain import Link, key_id, link_key, opened, sha256_of
+from connectors.evidence.chain import Link, key_id, link_key, link_of, opened, sha256_of
 from connectors.evidence.store import Store
 
 
@@ -53,7 +53,7 @@ def _verify_chain(
             report.faults.append(f"{key}: it is listed and cannot be read")
             return
         try:
-            link = msgspec.json.decode(opened(raw, keys), type=Link)
+            link = link_of(opened(raw, keys))
         except (ValueError, msgspec.DecodeError) as error:
             report.faults.append(f"{key}: {error}")
             return

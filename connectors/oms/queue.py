@@ -8,6 +8,7 @@ import msgspec
 import structlog
 from psycopg_pool import ConnectionPool
 
+from connectors import kept
 from connectors.bell import Bell, keep_looking
 from connectors.clock import Clock
 from connectors.oms.writeback import WriteBack, Written
@@ -97,7 +98,7 @@ class WriteBackQueue:
         if row is None:
             # Somebody else settled it between our look and our lock.
             return False
-        update, tries, unknown_at = msgspec.json.decode(bytes(row[0]), type=OrderUpdate), row[1], row[2]
+        update, tries, unknown_at = kept.update(bytes(row[0])), row[1], row[2]
         # A second try is one whose first ended without a word: its process died, or nobody answered.
         with continuing(row[3]):
             written = self._write_back.write(update, was_unknown=tries > 1 or unknown_at is not None)

@@ -46,6 +46,9 @@ class _Order(msgspec.Struct):
     decisions: list[Recorded] = []
 
 
+_order = msgspec.json.Decoder(_Order).decode
+
+
 class ReferenceOms:
     """`base_url` and a bearer token; every request is sent once, over connections that are kept."""
 
@@ -67,7 +70,7 @@ class ReferenceOms:
             response = self._session.get(self._url(order_id), headers=self._headers, timeout=self._timeout_s)
             if response.status_code != 200:
                 return None
-            order = msgspec.json.decode(response.content, type=_Order)
+            order = _order(response.content)
         except (requests.exceptions.RequestException, msgspec.DecodeError):
             return None
         if order.order_id != order_id:

@@ -58,6 +58,9 @@ class _About(msgspec.Struct):
     about: tuple[str, ...] = ()
 
 
+_about = msgspec.json.Decoder(_About).decode
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """`base` counts cases; `stuck` their reasons."""
 
@@ -291,7 +294,7 @@ def _by_channel(rows: list[Row], claims: list[Row]) -> list[Figure]:
     reached: dict[str, set[str]] = defaultdict(set)
     for claim in claims:
         if claim["purpose"] != "satisfaction":
-            reached[claim["channel"]].update(msgspec.json.decode(bytes(claim["command"]), type=_About).about)
+            reached[claim["channel"]].update(_about(bytes(claim["command"])).about)
     linked = reached["push"] | reached["sms"] | reached["email"]
     figures = []
     for channel in _ANSWERED_ON:

@@ -4,10 +4,9 @@ from typing import Any
 
 import msgspec
 
-from connectors import kill_switches
+from connectors import kept, kill_switches
 from connectors.outbox import Connection
 from connectors.register.projection import plain
-from schemas.commands import ChannelCommand
 from schemas.words import SwitchScope
 
 Row = dict[str, Any]
@@ -150,7 +149,7 @@ def _command(claim: Row) -> Row:
     if payload is None:
         # A cancellation that came first: nothing was ever to be sent.
         return claim
-    command = msgspec.json.decode(bytes(payload), type=ChannelCommand)
+    command = kept.command(bytes(payload))
     return claim | {
         "about": list(command.about),
         "step": command.step,

@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-import msgspec
-
+from connectors import kept
 from connectors.blocks import without_blocked
 from connectors.checks import opted_out, switched_off
 from connectors.edge.choices import Choice, choices
@@ -135,7 +134,7 @@ def command_of(connection: Connection, command_id: str) -> ChannelCommand | None
     row = connection.execute("SELECT command FROM claims WHERE command_id = %s", [command_id]).fetchone()
     if row is None or row[0] is None:
         return None
-    return msgspec.json.decode(bytes(row[0]), type=ChannelCommand)
+    return kept.command(bytes(row[0]))
 
 
 def last_contact(connection: Connection, hashed: str) -> ChannelCommand | None:
@@ -153,7 +152,7 @@ def last_contact(connection: Connection, hashed: str) -> ChannelCommand | None:
         " ORDER BY channel = 'voice' DESC, filed_at DESC LIMIT 1",
         [row[0]],
     ).fetchone()
-    return msgspec.json.decode(bytes(offering[0]), type=ChannelCommand) if offering else None
+    return kept.command(bytes(offering[0])) if offering else None
 
 
 def verdict(connection: Connection, order_id: str, response_ids: tuple[str, ...]) -> str | None:

@@ -158,5 +158,4 @@ def encoded(session: Session) -> bytes:
     return msgspec.msgpack.encode(session)
 
 
-def decoded(kept: bytes) -> Session:
-    return msgspec.msgpack.decode(kept, type=Session)
+decoded = msgspec.msgpack.Decoder(Session).decode

@@ -34,6 +34,9 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     option: int | None = None
 
 
+_proposal = msgspec.json.Decoder(Proposal).decode
+
+
 class Unusable(ValueError):
     """The other side answered something that is no proposal."""
 
@@ -48,7 +51,7 @@ def proposal(body: bytes, offers: tuple[Offer, ...]) -> Proposal:
     if len(body) > PROPOSAL_BYTES_MAX:
         raise Unusable(f"{len(body)} bytes are no proposal")
     try:
-        found = msgspec.json.decode(body, type=Proposal)
+        found = _proposal(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         raise Unusable(str(fault)) from fault
     if not 0 <= found.confidence <= 1:
