@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import msgspec
@@ -33,8 +33,8 @@ DONE_AT = """
     GROUP BY t.case_id
 """
 _OF_THE_DAYS = """
-    FROM register_cases r WHERE (%(since)s::date IS NULL OR r.opened_at >= %(since)s::date)
-        AND (%(until)s::date IS NULL OR r.opened_at < %(until)s::date + 1)
+    FROM register_cases r WHERE (%(from)s::timestamptz IS NULL OR r.opened_at >= %(from)s)
+        AND (%(before)s::timestamptz IS NULL OR r.opened_at < %(before)s)
 """
 # All of it is held at once: no column that no figure needs, nothing of other days.
 _CASES = f"""
@@ -80,7 +80,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def report(connection: Connection, since: date | None = None, until: date | None = None) -> Report:
     """Of the cases that were opened on these days (UTC, both included); of all without them."""
-    days = {"since": since, "until": until}
+    # As instants: a date in a query begins when it does where the server is.
+    days = {
+        "from": datetime.combine(since, time(), UTC) if since else None,
+        "before": datetime.combine(until, time(), UTC) + timedelta(days=1) if until else None,
+    }
     with connection.transaction():
         # Postgres cannot guess how many changes say that a case is done: it takes them for a handful, and would
         # compare each of them with each case.

@@ -1,5 +1,6 @@
 """The whole story of one order: its cases, every change of them, every command and what became of it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -76,13 +77,18 @@ def trace(connection: Connection, order_id: str) -> dict[str, Any]:
 def _rows(connection: Connection, query: str, order_id: str) -> list[Row]:
     cursor = connection.execute(query.encode(), [order_id])
     names = [column.name for column in cursor.description or ()]
-    return [
-        {
-            name: msgspec.to_builtins(value) if not isinstance(value, bytes) else value
-            for name, value in zip(names, row, strict=True)
-        }
-        for row in cursor.fetchall()
-    ]
+    return [{name: _told(value) for name, value in zip(names, row, strict=True)} for row in cursor.fetchall()]
+
+
+def _told(value: Any) -> Any:
+    """As JSON has it; an instant in UTC like those of records, whatever the server's own zone is."""
+    match value:
+        case bytes():
+            return value
+        case datetime():
+            return msgspec.to_builtins(value.astimezone(UTC))
+        case _:
+            return msgspec.to_builtins(value)
 
 
 def _case(row: Row, timeline: list[Row], commands: list[Row], evidence: list[Row]) -> Row:

@@ -82,6 +82,16 @@ def test_a_trace_tells_every_instant_and_nothing_of_other_orders(connection: psy
     assert trace(connection, "another")["cases"] == []
 
 
+def test_a_trace_tells_its_instants_in_utc_wherever_the_server_is(connection: psycopg.Connection) -> None:
+    project(connection, changes_of_an_order())
+    connection.execute("SET TIME ZONE 'Pacific/Auckland'")
+    story = trace(connection, "order-1")
+    instants = [at for case in story["cases"] for at in case["instants"].values() if at is not None]
+    assert instants
+    assert all(at.endswith("Z") for at in instants), instants
+    assert all(entry["changed_at"].endswith("Z") for entry in story["timeline"])
+
+
 def test_a_trace_tells_the_kill_switches_that_concern_its_order(connection: psycopg.Connection) -> None:
     project(connection, changes_of_an_order())
     assert trace(connection, "order-1")["silenced"] == []

@@ -167,6 +167,20 @@ def test_days_choose_the_cases_and_the_command_tells_all_of_it(
     assert "1 x the store is away" in said
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+def test_days_are_those_of_utc_wherever_the_server_is(connection, zone: str) -> None:
+    connection.execute(f"SET TIME ZONE '{zone}'".encode())
+    first, day = timedelta(hours=11, minutes=59, seconds=59), timedelta(days=1)
+    for opened_at, here in (
+        (NOON - first, 3),
+        (NOON + first, 3),
+        (NOON + first + 2 * timedelta(seconds=1), 0),
+    ):
+        connection.execute("UPDATE register_cases SET opened_at = %s", [opened_at])
+        assert report(connection, since=NOON.date(), until=NOON.date()).base["cases"] == here
+        assert report(connection, since=NOON.date() + day).base["cases"] == 3 - here
+
+
 def test_a_register_that_is_away_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert report_command(dsn="postgresql://nobody@127.0.0.1:1/none") == 2
     assert "cannot be read" in capsys.readouterr().err
