@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -16,7 +15,7 @@ from connectors.channels.catalogue import OPEN, Providers
 from connectors.checks import Checks
 from connectors.claims import Claims
 from connectors.clock import SystemClock
-from connectors.dispatch import CLAIM_AGE_MAX, Dispatcher, Lane
+from connectors.dispatch import Dispatcher, Lane
 from connectors.outbox import Outbox
 from connectors.postgres import open_pool
 from connectors.rounds import Rounds
@@ -52,7 +51,7 @@ def run(given: Given) -> None:
     pool = open_pool(given.dsn, max_size=8)
     claims = Claims(pool, Outbox(Codec(registry(None)).encode), clock, given.run)
     doors = {channel: opened(given.providers, clock) for channel, opened in OPEN.items()}
-    patience = Patience(look_every_s=0.1, absent_after_s=1.0, unseen_after_s=2.0, ask_after_s=2.0)
+    patience = Patience(look_every_s=0.1, absent_after_s=1.0, unseen_after_s=5.0, ask_after_s=2.0)
     unsettled = Unsettled(
         claims,
         doors,
@@ -71,8 +70,6 @@ def run(given: Given) -> None:
         parcel_of=parcel_of,
         unsettled=unsettled,
         rounds=Rounds(clock),
-        # Who is to be ended between its steps must not be given up before all of it is there.
-        claim_age_max=CLAIM_AGE_MAX if given.failpoint else timedelta(seconds=3),
         reach=reach_from(given.failpoint, given.meet),
     )
     ended = threading.Event()

@@ -73,8 +73,13 @@ def test_two_dispatchers_never_claim_the_same_command(rig: Rig, clock: SteppedCl
     rig.claims.file([a_command(f"A{n}~E1.1") for n in range(200)])
     claimed: list[list[str]] = [[], []]
 
+    both = threading.Barrier(2)
+
     def take(claims: Claims, into: list[str]) -> None:
         while found := claims.claim(Channel.SMS, 7, checks(caps=Caps(messages_per_day=1000))):
+            # Neither is done before the other has begun.
+            if not into:
+                both.wait(60)
             into += [one.command_id for one in found]
 
     others = (rig.claims, rig.another(clock, "two/1"))

@@ -10,9 +10,11 @@ from typing import Any
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from connectors.channels.catalogue import OPEN
 from connectors.clock import SystemClock
+from connectors.dispatch import CLAIM_AGE_MAX
 from schemas.commands import ChannelCommand
 from schemas.words import Channel
 from tests.connectors.builders import Rig, a_cancel, a_command, number_of
@@ -75,11 +77,13 @@ class Scene:
         meet: int = 1,
         repeat_texts: bool = False,
         timeout_s: float = 20.0,
+        ring_s: int = 25,
     ) -> Any:
         self._started += 1
+        providers = replace(providers_of(self.simulators, timeout_s=timeout_s), ring_s=ring_s)
         given = Given(
             dsn=self._dsn,
-            providers=providers_of(self.simulators, timeout_s=timeout_s),
+            providers=providers,
             run=f"{name}/{self._started}",
             log=str(self._log),
             failpoint=failpoint,
@@ -135,6 +139,13 @@ class Scene:
 
     def told(self, channel: Channel) -> list[str]:
         return self.rig.told(self.ids[channel])
+
+    def ages(self) -> None:
+        """What is claimed now is so old that its sender has to be gone."""
+        with self.rig.pool.connection() as connection:
+            connection.execute(
+                "UPDATE claims SET claimed_at = claimed_at - %s WHERE state = 'claimed'", [CLAIM_AGE_MAX]
+            )
 
     def is_killed(self, process: Any) -> None:
         self.eventually(lambda: not process.is_alive(), "it was not killed")
@@ -204,6 +215,7 @@ def test_a_dispatcher_frozen_before_its_last_look_finds_its_claim_gone_and_sends
     scene.file_one_a_channel()
     frozen = scene.dispatcher("after_claim_before_look:stop", meet=len(EVERY))
     scene.eventually(lambda: stopped(frozen), "it was not frozen")
+    scene.ages()
     scene.dispatcher("", "two")
     scene.settle("suppressed")
     os.kill(frozen.pid, signal.SIGCONT)
@@ -218,6 +230,7 @@ def test_a_dispatcher_frozen_before_its_socket_does_not_make_a_second_send(scene
     scene.file_one_a_channel()
     frozen = scene.dispatcher("after_claim_before_send:stop", meet=len(EVERY))
     scene.eventually(lambda: stopped(frozen), "it was not frozen")
+    scene.ages()
     scene.dispatcher("", "two")
     scene.settle("suppressed")
     os.kill(frozen.pid, signal.SIGCONT)
@@ -284,8 +297,8 @@ def test_an_unsubscribed_customer_is_receipted_as_opted_out(scene: Scene) -> Non
 
 
 def test_a_ringing_call_is_taken_back(scene: Scene) -> None:
-    scene.twilio.put(f"phones/{scene.number}", {"picks_up": "person", "ring_ms": 200_000})
-    scene.dispatcher()
+    scene.twilio.put(f"phones/{scene.number}", {"picks_up": "person", "ring_ms": 599_000})
+    scene.dispatcher(ring_s=600)
     scene.file(scene.command(Channel.VOICE))
     scene.settles("sent")
     scene.rig.claims.file([a_cancel(scene.id, Channel.VOICE)])
@@ -313,8 +326,11 @@ def test_a_restart_of_postgres_stops_nothing_for_good(
 
 
 def test_a_dispatcher_asked_to_end_finishes_what_is_in_its_sockets(scene: Scene) -> None:
-    scene.twilio.faults({"match": {"order": scene.order}, "then": "accept_then_timeout"})
-    part = scene.dispatcher(timeout_s=1.0)
+    # Nor does the list say before the end what became of it.
+    scene.twilio.faults(
+        {"match": {"order": scene.order}, "then": "accept_then_timeout"}, {"listing": "http_500"}
+    )
+    part = scene.dispatcher(timeout_s=5.0)
     scene.file(scene.command(Channel.SMS))
     scene.eventually(lambda: len(scene.accepted()) == 1, "it did not leave")
     part.terminate()

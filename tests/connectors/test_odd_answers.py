@@ -107,7 +107,7 @@ def door(channel: Channel, odd: Odd, account: Path) -> ChannelDoor:
         fcm_base_url=odd.url,
         smtp_host="",
         email_sender="",
-        timeout_s=2.0,
+        timeout_s=30.0,
     )
     return OPEN[channel](providers, SystemClock())
 
@@ -149,8 +149,8 @@ def test_a_list_or_a_state_of_an_unheard_of_shape_tells_nothing(
 
 
 def test_a_recording_of_an_unheard_of_shape_is_none_and_stays_where_it_is(odd: Odd) -> None:
-    client = twilio_door.client(ACCOUNT_SID, AUTH_TOKEN, odd.url, 2.0)
-    recordings = Recordings(client, (ACCOUNT_SID, AUTH_TOKEN), 2.0)
+    client = twilio_door.client(ACCOUNT_SID, AUTH_TOKEN, odd.url, 30.0)
+    recordings = Recordings(client, (ACCOUNT_SID, AUTH_TOKEN), 30.0)
     call = Sent(
         command_id="A1~E1.1",
         channel="voice",
@@ -171,7 +171,7 @@ def test_a_recording_of_an_unheard_of_shape_is_none_and_stays_where_it_is(odd: O
 
 
 def test_an_oms_that_says_something_else_has_not_written_and_is_asked_again(odd: Odd) -> None:
-    oms = ReferenceOms(odd.url, "token", 2.0)
+    oms = ReferenceOms(odd.url, "token", 30.0)
     update = an_update(NOON)
     raised = replace(
         update,

@@ -228,7 +228,7 @@ def test_an_increase_of_unknown_authorisation_is_not_written_and_not_authorised_
 
 
 def test_what_may_no_longer_be_written_is_not(scene: Scene) -> None:
-    door = ReferenceOms(scene.oms.url, "oms-token", 1.0)
+    door = ReferenceOms(scene.oms.url, "oms-token", 30.0)
     written = WriteBack(door, blocked=lambda _update: "recalled").write(scene.update())
     assert (written.outcome, written.code) == (WriteBackOutcome.REJECTED, "recalled")
     assert scene.written() == []
@@ -264,7 +264,7 @@ def test_an_oms_without_a_key_is_never_written_to_twice(scene: Scene) -> None:
         def apply(self, order: Any, update: OrderUpdate) -> Any:
             return Unknown("timeout")
 
-    writer = WriteBack(Careless(scene.oms.url, "oms-token", 1.0), read_back_s=(0.0,))
+    writer = WriteBack(Careless(scene.oms.url, "oms-token", 30.0), read_back_s=(0.0,))
     assert writer.write(scene.update()).outcome is WriteBackOutcome.UNDETERMINED
     again = writer.write(scene.update(), was_unknown=True)
     assert (again.outcome, again.differences) == (WriteBackOutcome.MISMATCH, ("its fate is not known",))

@@ -42,7 +42,7 @@ def a_grant(fcm: Simulator, **claims: Any) -> str:
 
 def ask_token(fcm: Simulator, grant: str) -> requests.Response:
     form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": grant}
-    return requests.post(f"{fcm.url}/token", data=form, timeout=5)
+    return requests.post(f"{fcm.url}/token", data=form, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def bearer(fcm: Simulator) -> str:
     return str(ask_token(fcm, a_grant(fcm)).json()["access_token"])
 
 
-def send(fcm: Simulator, bearer: str, timeout_s: float = 5.0, **message: Any) -> requests.Response:
+def send(fcm: Simulator, bearer: str, timeout_s: float = 30.0, **message: Any) -> requests.Response:
     return requests.post(
         f"{fcm.url}/v1/projects/greengrocer/messages:send",
         json={"message": {"token": "d1", "data": {"command_id": "A1~E1.1"}, **message}},
@@ -122,7 +122,8 @@ def test_a_fault_answers_as_google_does(
 def test_a_push_that_times_out_has_arrived_all_the_same(fcm: Simulator, bearer: str) -> None:
     fcm.faults({"match": {"address": "d2"}, "then": "accept_then_timeout"})
     with pytest.raises(requests.exceptions.ReadTimeout):
-        send(fcm, bearer, token="d2", timeout_s=0.3)
+        send(fcm, bearer, token="d2", timeout_s=1.0)
+    fcm.expect("request", to="d2")
     assert len(fcm.get("devices/d2")["received"]) == 1
 
 

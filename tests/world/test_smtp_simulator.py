@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.streams.rig import until
 from tests.world.listener import Listener
 from tests.world.simulators.process import Simulator
 
@@ -32,7 +33,7 @@ def a_mail(to: str = ANN, command_id: str = "A1~E1.2") -> EmailMessage:
     return message
 
 
-def send(mail: Simulator, message: EmailMessage, timeout_s: float = 5.0) -> None:
+def send(mail: Simulator, message: EmailMessage, timeout_s: float = 30.0) -> None:
     with smtplib.SMTP("127.0.0.1", mail.port, timeout=timeout_s) as client:
         client.send_message(message)
 
@@ -76,7 +77,9 @@ def test_a_mail_without_an_answer_was_taken_all_the_same(mail: Simulator, fault:
     to = f"{fault}@example.com"
     mail.faults({"match": {"address": to}, "then": fault})
     with pytest.raises((TimeoutError, smtplib.SMTPServerDisconnected)):
-        send(mail, a_mail(to), timeout_s=0.5)
+        # Long enough for a busy server to come as far as the data.
+        send(mail, a_mail(to), timeout_s=2.0)
+    until(lambda: mail.get(f"messages?to={to}"), "the mail")
     assert len(mail.get(f"messages?to={to}")) == 1
 
 
@@ -100,7 +103,7 @@ def test_starttls_and_a_password_are_demanded_when_configured(tmp_path: Path) ->
     with pytest.raises(smtplib.SMTPException):
         send(mail, a_mail())
     trust = ssl.create_default_context(cafile=mail.folder / "smtp.cert.pem")
-    with smtplib.SMTP("localhost", mail.port, timeout=5) as client:
+    with smtplib.SMTP("localhost", mail.port, timeout=30) as client:
         client.starttls(context=trust)
         client.login("us", "secret")
         client.send_message(a_mail())

@@ -43,11 +43,15 @@ def product(twilio: Simulator) -> Iterator[Listener]:
         yield listener
 
 
-@pytest.fixture
-def client(twilio: Simulator) -> Client:
-    client = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=TwilioHttpClient(timeout=1.0))
+def a_client(twilio: Simulator, timeout_s: float) -> Client:
+    client = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=TwilioHttpClient(timeout=timeout_s))
     client.api.base_url = twilio.url
     return client
+
+
+@pytest.fixture
+def client(twilio: Simulator) -> Client:
+    return a_client(twilio, 30.0)
 
 
 def text(client: Client, product: Listener, to: str = ANN, **more: Any) -> Any:
@@ -202,12 +206,10 @@ def test_the_nth_request_alone_is_struck(client: Client, product: Listener, twil
     assert text(client, product).sid
 
 
-def test_a_timeout_after_acceptance_still_sends_the_text(
-    client: Client, product: Listener, twilio: Simulator
-) -> None:
+def test_a_timeout_after_acceptance_still_sends_the_text(product: Listener, twilio: Simulator) -> None:
     twilio.faults({"match": {"order": "A1"}, "then": "accept_then_timeout"})
     with pytest.raises(requests.exceptions.ReadTimeout):
-        text(client, product)
+        text(a_client(twilio, 1.0), product)
     product.expect(f"/twilio/status/{COMMAND}", 2)
     assert product.on(f"/twilio/status/{COMMAND}")[-1]["MessageStatus"] == "delivered"
 
@@ -351,8 +353,9 @@ def test_a_sequence_answers_each_call_in_its_own_way(
 def test_a_ringing_call_can_be_cancelled_and_an_answered_one_ended(
     client: Client, product: Listener, twilio: Simulator
 ) -> None:
-    twilio.put(f"phones/{ANN}", {"picks_up": "person", "ring_ms": 40_000})
-    call = dial(client, product)
+    # Nobody waits for the end of what is paced to seconds here: it is there to be cut short.
+    twilio.put(f"phones/{ANN}", {"picks_up": "person", "ring_ms": 599_000})
+    call = dial(client, product, timeout=600)
     twilio.expect("call_state", provider_id=call.sid, state="ringing")
     client.calls(call.sid).update(status="canceled")
     assert ended(twilio, call.sid)["state"] == "canceled"
@@ -393,7 +396,7 @@ def test_a_caller_may_hang_up_in_the_middle(client: Client, product: Listener, t
 def test_voicemail_is_detected_beside_the_call(client: Client, product: Listener, twilio: Simulator) -> None:
     twilio.put(f"phones/{ANN}", {"picks_up": "voicemail", "turns": [{"say": "never said"}]})
     product.twiml["/voice"] = (
-        '<Response><Gather input="speech" timeout="30"><Say>Hello?</Say></Gather></Response>'
+        '<Response><Gather input="speech" timeout="3000"><Say>Hello?</Say></Gather></Response>'
     )
     call = dial(
         client,
@@ -412,7 +415,7 @@ def test_voicemail_is_detected_beside_the_call(client: Client, product: Listener
 
 def test_detection_can_be_told_to_be_unsure(client: Client, product: Listener, twilio: Simulator) -> None:
     twilio.put(f"phones/{ANN}", {"picks_up": "person", "amd": "unknown"})
-    product.twiml["/voice"] = '<Response><Pause length="30"/></Response>'
+    product.twiml["/voice"] = '<Response><Pause length="300"/></Response>'
     dial(
         client,
         product,
@@ -469,7 +472,7 @@ def test_a_recording_is_announced_fetched_as_wav_and_deleted(
         call.sid,
         "2",
     )
-    media = requests.get(form["RecordingUrl"], auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    media = requests.get(form["RecordingUrl"], auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=30)
     with wave.open(BytesIO(media.content)) as sound:
         assert (sound.getnchannels(), sound.getframerate()) == (2, 8000)
         assert sound.getnframes() / 8000 == pytest.approx(int(form["RecordingDuration"]), abs=0.6)
@@ -478,10 +481,10 @@ def test_a_recording_is_announced_fetched_as_wav_and_deleted(
     assert loud_s(agent) > 0.8
     assert loud_s(caller) > 0.3
     assert not any(ours and theirs for ours, theirs in zip(agent, caller, strict=True))
-    assert requests.get(form["RecordingUrl"], timeout=5).status_code == 401
+    assert requests.get(form["RecordingUrl"], timeout=30).status_code == 401
     assert client.recordings(form["RecordingSid"]).fetch().duration == form["RecordingDuration"]
     assert client.recordings(form["RecordingSid"]).delete()
-    assert requests.get(form["RecordingUrl"], auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5).status_code == 404
+    assert requests.get(form["RecordingUrl"], auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=30).status_code == 404
 
 
 def test_a_call_is_handed_to_another_number(client: Client, product: Listener, twilio: Simulator) -> None:
@@ -637,7 +640,7 @@ def test_messages_calls_and_recordings_look_as_twilios_own_description_says(
     base, auth = f"{twilio.url}/2010-04-01/Accounts/{ACCOUNT_SID}", (ACCOUNT_SID, AUTH_TOKEN)
 
     def read(path: str) -> Any:
-        return requests.get(f"{base}{path}", auth=auth, timeout=5).json()
+        return requests.get(f"{base}{path}", auth=auth, timeout=30).json()
 
     [of_call] = read(f"/Calls/{call.sid}/Recordings.json")["recordings"]
     assert faults("message", read(f"/Messages/{message.sid}.json")) == []
