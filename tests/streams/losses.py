@@ -4,6 +4,8 @@ from typing import Any
 
 from streams import seam
 
+LOST = "a delivery was lost on its way"
+
 
 def lose(number: int) -> None:
     """The delivery of that number (from 1) is taken from the transport and never seen again."""
@@ -14,7 +16,9 @@ def lose(number: int) -> None:
         nonlocal counted
         async for tp, message in deliver(self, timeout):
             counted += 1
-            if counted != number:
+            if counted == number:
+                print(LOST, flush=True)
+            else:
                 yield tp, message
 
     seam.Consumer.getmany = getmany

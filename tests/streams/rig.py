@@ -104,16 +104,21 @@ class Rig:
             self._producer.produce(self.topic("source"), value, own, headers=headers)
         assert self._producer.flush(30) == 0
 
-    def read(self, name: str, *, isolation: str = "read_committed") -> list[Any]:
-        """Every record of a topic up to its present end, partition by partition."""
+    def read(self, name: str, *, isolation: str = "read_committed", whole: bool = True) -> list[Any]:
+        """Every record of a topic up to its present end, partition by partition.
+
+        The `whole` of it: a transaction is over for its writer a moment before it is so for readers. Otherwise what
+        can be read now.
+        """
         return [
             message
             for partition in range(self.partitions)
-            for message in self.read_partition(name, partition, isolation=isolation)
+            for message in self.read_partition(name, partition, isolation=isolation, whole=whole)
         ]
 
-    def read_partition(self, name: str, partition: int, *, isolation: str) -> list[Any]:
+    def read_partition(self, name: str, partition: int, *, isolation: str, whole: bool = True) -> list[Any]:
         topic = TopicPartition(self.topic(name), partition, 0)
+        end = self.end(name, partition) if whole else 0
         consumer = Consumer(
             {
                 **self.client,
@@ -132,17 +137,20 @@ class Rig:
                     continue
                 if message.error() is None:
                     found.append(message)
-                else:
+                elif message.offset() >= end:
                     return found
         finally:
             consumer.close()
         raise AssertionError(f"{name} has no end")
 
     def end(self, name: str, partition: int) -> int:
-        """The offset that comes next."""
-        consumer = Consumer({**self.client, "group.id": f"{self.app}-test"})
+        """The offset that comes next, whatever is not committed yet."""
+        consumer = Consumer(
+            {**self.client, "group.id": f"{self.app}-test", "isolation.level": "read_uncommitted"}
+        )
         try:
-            return consumer.get_watermark_offsets(TopicPartition(self.topic(name), partition), timeout=10)[1]
+            place = TopicPartition(self.topic(name), partition)
+            return consumer.get_watermark_offsets(place, timeout=PATIENCE_S)[1]
         finally:
             consumer.close()
 

@@ -93,9 +93,12 @@ def test_a_deadline_before_the_event_is_decided_before_it(rig: Rig, run: Run) ->
 
 def test_a_wave_of_deadlines_fires_in_order_and_in_bounded_transactions(rig: Rig) -> None:
     run = Run(rig, fires_max=10)
-    rig.send(*(Event(f"case-{number}", number, wait_ms=1 + number) for number in range(50)))
-    run.processed(49)
-    run.until(lambda: run.ledger.tally.fired == 50, "fifty deadlines")
+    start = run.ledger.clock_ms()
+    asks = [Event(f"case-{number}", number, wait_ms=1 + number) for number in range(50)]
+    records = [Record(ask.id, start, ask.case.encode(), msgspec.json.encode(ask)) for ask in asks]
+    run.ledger.step(Batch(-1, records))
+    while run.ledger.tally.fired < 50:
+        run.ledger.step(Batch(49, [], start + 1_000))
     fired = [batch.fired for batch in rig.batches() if batch.fired]
     assert max(len(some) for some in fired) == 10
     dues = [one.due_ms for some in fired for one in some]
@@ -259,11 +262,11 @@ def test_an_answer_in_a_transaction_that_is_still_open_holds_its_deadline_back(r
     """It was appended in time, whenever it is committed."""
     sender = Producer({**rig.client, "transactional.id": f"{rig.app}-sender"})
     sender.init_transactions(30)
-    rig.send(Event("a", 1, wait_ms=4_000))
-    run.processed(0)
     sender.begin_transaction()
+    rig.send(Event("a", 1, wait_ms=4_000))
     sender.produce(rig.topic("source"), msgspec.json.encode(Event("a", 2, wait_ms=60_000)), b"a")
     sender.flush(30)
+    run.processed(0)
     due_ms = run.ledger.next_due_ms()
     run.until(lambda: run.ledger.clock_ms() > due_ms + 500, "the deadline to pass")
     assert run.ledger.tally.fired == 0
