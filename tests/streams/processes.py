@@ -1,6 +1,7 @@
 """Worker processes under test: started with settings by environment, watched over HTTP, ended by pid."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -83,7 +84,7 @@ class Worker:
             assert self.running, f"the worker ended:\n{self.last_lines()}"
             return self.ready()
 
-        until(ready_or_gone, f"worker {self.name} ready", 60)
+        until(ready_or_gone, f"worker {self.name} ready")
         return self
 
     def quiescent(self) -> bool:
@@ -95,15 +96,18 @@ class Worker:
         status, text = self.ask("/_test/failpoints", "PUT", body)
         assert status == 200, text
 
-    def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, str]:
+    def ask(
+        self, path: str, method: str = "GET", body: bytes | None = None, timeout_s: float = 5
+    ) -> tuple[int, str]:
         """(status, text); status 0 when nobody answers."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
-        except OSError:
+        except (OSError, http.client.HTTPException):
+            # Nobody there, or no longer before the end of the answer.
             return 0, ""
 
     def send_signal(self, number: signal.Signals) -> None:

@@ -43,6 +43,8 @@ def reading(topic: str) -> list[Right]:
 def created(doors: Doors, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": doors.inside})
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(60)
+    # Made is not yet known everywhere.
+    until(lambda: topic in admin.list_topics(timeout=20).topics, f"{topic} to be known")
 
 
 def allowed(kafka: KafkaSettings, needed: list[Right]) -> bool:

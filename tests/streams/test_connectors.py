@@ -103,7 +103,7 @@ class Running:
 
     def sends(self, topic: Topic, record: Any, key: str) -> None:
         self.producer.produce(topic.value, CODEC.encode(record), key)
-        assert self.producer.flush(10) == 0
+        assert self.producer.flush(60) == 0
 
     def told(self, kind: type[Any], n: int = 1, timeout_s: float = 120.0) -> list[Any]:
         give_up = time.monotonic() + timeout_s

@@ -53,10 +53,10 @@ def edge(dsn: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
         env={f"SAVELINE_{name}": value for name, value in settings(dsn, port, platform_port).items()},
         cwd=ROOT,
     )
-    part.start(lambda: answers(port), timeout_s=120)
+    part.start(lambda: answers(port) and answers(platform_port), timeout_s=120)
     yield url, f"http://127.0.0.1:{platform_port}"
     # It finishes what it answers, then lets the signal have its way.
-    assert part.stop() in (0, -signal.SIGTERM)
+    assert part.stop(timeout_s=60) in (0, -signal.SIGTERM)
 
 
 def test_the_pages_and_the_webhooks_are_on_one_port_and_what_a_platform_asks_on_another(

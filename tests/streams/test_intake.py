@@ -57,7 +57,7 @@ class Running:
 
     def sends(self, topic: Topic, value: bytes) -> None:
         self.producer.produce(topic.value, value, "some upstream key")
-        assert self.producer.flush(10) == 0
+        assert self.producer.flush(60) == 0
 
     def waits_for(self, what: str, condition) -> None:
         def holds() -> bool:
@@ -74,7 +74,7 @@ class Running:
 
     def ends(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.wait(60)
 
 
 @pytest.fixture

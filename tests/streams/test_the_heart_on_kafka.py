@@ -67,7 +67,7 @@ class Running:
 
     def sends(self, event: object) -> None:
         self.producer.produce(Topic.CASE_EVENTS, CODEC.encode(event), key=event.order_id)
-        self.producer.flush(10)
+        assert self.producer.flush(60) == 0
 
     def waits_for(self, what: str, condition) -> None:
         def holds() -> bool:
@@ -85,7 +85,7 @@ class Running:
     def ends(self) -> None:
         self.consumer.close()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(60)
 
 
 def hurried_policies(folder: Path) -> Path:

@@ -248,6 +248,8 @@ class Kafka:
             # A node that comes back after a kill is refused until its old session is over.
             "broker.session.timeout.ms": 4000,
             "broker.heartbeat.interval.ms": 500,
+            # By default every ten seconds, which whoever waits for it would have to.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
             # The default of 128 MB would be a quarter of the small heap.
             "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
         }

@@ -1,5 +1,6 @@
 """Embedded PostgreSQL: the real server out of a wheel, on a loopback port, with a password, in one folder."""
 
+import contextlib
 import ctypes
 import importlib.util
 import os
@@ -99,7 +100,16 @@ class Postgres:
         self.part.stop(with_signal=signal.SIGINT)
 
     def kill(self) -> None:
+        """kill -9; returns once its memory is nobody's: as long as a child has it, the server does not start again."""
+        # Not installed in the image, whose Postgres is another.
+        import psutil
+
+        children = psutil.Process(self.part.pid).children(recursive=True) if self.part.alive else []
         self.part.kill()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children)
 
 
 def _program(name: str) -> Path:

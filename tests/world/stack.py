@@ -37,6 +37,7 @@ from cryptography.hazmat.primitives.serialization import (
 from connectors.register.migrate import upgrade
 from state import shelf
 from streams.login import KafkaSettings
+from streams.outcomes import Unreachable
 from streams.topics import wanted_topics
 from streams.topics_broker import apply
 from tests.world.kafka import Doors, Kafka
@@ -221,13 +222,17 @@ class Stack:
         self._keeper.start()
 
     def _launch(self, name: str) -> None:
-        """A process that ends before it is ready is a fault, unless it or the broker was killed on purpose."""
+        """A process that ends before it is ready is a fault, unless it or the broker was killed on purpose.
+
+        Nor is it one that somebody did not answer it in time: it says so, and is started again.
+        """
         give_up = time.monotonic() + _READY_S
         while True:
             try:
                 self.start_process(name)
             except PartError:
-                if not self._killed.is_set() or time.monotonic() > give_up:
+                waited_in_vain = self.processes[name].returncode == Unreachable.exit_code
+                if not (self._killed.is_set() or waited_in_vain) or time.monotonic() > give_up:
                     raise
                 self._started_again(name)
             else:

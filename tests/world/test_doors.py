@@ -47,7 +47,7 @@ class Whole:
 
     def sends(self, topic: Topic, key: str, record: Any) -> None:
         self.producer.produce(topic, CODEC.encode(record), key)
-        assert self.producer.flush(10) == 0
+        assert self.producer.flush(60) == 0
 
     def knows(self, customer_ref: str, phone: str = "") -> None:
         now = self.clock.now()
@@ -89,7 +89,7 @@ class Whole:
         signature = hmac.new(secret.encode(), f"{url}\n".encode() + content, hashlib.sha256).hexdigest()
         headers = {"X-Saveline-Signature": signature}
         return requests.request(
-            "GET" if body is None else "POST", url, data=content, headers=headers, timeout=10
+            "GET" if body is None else "POST", url, data=content, headers=headers, timeout=30
         )
 
 

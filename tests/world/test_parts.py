@@ -17,7 +17,7 @@ from tests.world.part import Part, PartError, answers, free_port
 from tests.world.postgres import Postgres, _leave_root, _unprivileged
 
 
-def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def eventually(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     give_up = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < give_up, "it did not come true in time"

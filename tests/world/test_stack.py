@@ -60,7 +60,7 @@ def test_nothing_outlives_an_owner_that_is_killed(up: Up) -> None:
     children = psutil.Process(up.process.pid).children(recursive=True)
     assert len(children) > 10
     up.ended(signal.SIGKILL)
-    until(lambda: not any(_lives(child) for child in children), "everything has ended", 30)
+    until(lambda: not any(_lives(child) for child in children), "everything has ended")
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
