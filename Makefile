@@ -100,6 +100,10 @@ chaos-engine: setup ## kill, freeze, wipe and roll workers and brokers, then rec
 bench-engine: setup ## the engine against its peers (BENCH=steady,... QUICK=1 BENCH_JSON=1)
 	@$(PY) -m tests.bench
 
+.PHONY: bench-register
+bench-register: setup ## what counting and reporting a register costs (CASES=250000, up to a million: 20 GB of disk)
+	@$(PY) -m tests.bench.register
+
 .PHONY: lock-bench
 lock-bench: setup ## renew the lock of the Quix peer, whose pins conflict with ours
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -5,8 +5,9 @@ everybody counts, Wilson's interval over the customers. Quantiles are inverted f
 below them (Woodruff).
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator
+from fractions import Fraction
 from math import sqrt
 
 import msgspec
@@ -30,51 +31,111 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Part(msgspec.Struct, frozen=True):
-    """What one row adds above and below the line."""
+class Ratio:
+    """What stands above and below a line, added row by row; the rows of a customer come one after another.
 
-    customer: str
-    above: float
-    below: float = 1.0
+    Only sums are kept, in whole numbers: however many customers there are, it is as large and as exact.
+    """
+
+    __slots__ = ("_above", "_below", "_customer", "above", "below", "customers", "is_share", "products")
+
+    def __init__(self) -> None:
+        self.above = self.below = self.customers = 0
+        self.products = (0, 0, 0)
+        """Over customers: above times above, above times below, below times below."""
+        self.is_share = True
+        """No customer has more above than below, or less than nothing."""
+        self._customer, self._above, self._below = "", 0, 0
+
+    def add(self, customer: str, above: int, below: int = 1) -> None:
+        if customer != self._customer:
+            self.settle()
+            self._customer = customer
+        self._above += above
+        self._below += below
+
+    def settle(self) -> "Ratio":
+        """The customer who came last is complete."""
+        above, below = self._above, self._below
+        if above or below:
+            aa, ab, bb = self.products
+            self.products = aa + above * above, ab + above * below, bb + below * below
+            self.above, self.below, self.customers = (
+                self.above + above,
+                self.below + below,
+                self.customers + 1,
+            )
+            self.is_share = self.is_share and 0 <= above <= below
+            self._above = self._below = 0
+        return self
 
 
-def share(name: str, says: str, parts: Sequence[Part], *, unit: str = "share", note: str = "") -> Figure:
+class Times:
+    """Durations in seconds, eight bytes each; those of a customer come one after another."""
+
+    def __init__(self) -> None:
+        self.values, self._begins = array("d"), array("L")
+        self._customer: str | None = None
+        self._ordered = array("d")
+
+    def add(self, customer: str, seconds: float) -> None:
+        if customer != self._customer:
+            self._customer = customer
+            self._begins.append(len(self.values))
+        self.values.append(seconds)
+
+    def ordered(self) -> "array[float]":
+        if len(self._ordered) != len(self.values):
+            self._ordered = array("d", sorted(self.values))
+        return self._ordered
+
+    def by_customer(self) -> Iterator[tuple[int, float]]:
+        """Each value, and which customer's it is."""
+        ends = [*self._begins[1:], len(self.values)]
+        for customer, (begin, end) in enumerate(zip(self._begins, ends, strict=True)):
+            for at in range(begin, end):
+                yield customer, self.values[at]
+
+
+def share(name: str, says: str, ratio: Ratio, *, unit: str = "share", note: str = "") -> Figure:
     """The sum above over the sum below, over customers."""
-    sums = _by_customer(parts)
-    above, below = sum(a for a, _ in sums), sum(b for _, b in sums)
+    ratio.settle()
     figure = Figure(
-        name=name, says=says, unit=unit, numerator=above, denominator=below, customers=len(sums), note=note
+        name=name,
+        says=says,
+        unit=unit,
+        numerator=float(ratio.above),
+        denominator=float(ratio.below),
+        customers=ratio.customers,
+        note=note,
     )
-    if not below:
+    if not ratio.below:
         return msgspec.structs.replace(figure, reason="there is nothing to count yet")
-    value = above / below
-    low, high = _interval(sums, value, below)
-    return msgspec.structs.replace(figure, value=value, low=low, high=high)
+    value = Fraction(ratio.above, ratio.below)
+    low, high = _interval(ratio, value)
+    return msgspec.structs.replace(figure, value=float(value), low=low, high=high)
 
 
-def quantile(
-    name: str, says: str, values: Sequence[tuple[str, float]], at: float, *, note: str = ""
-) -> Figure:
-    """The value below which the share `at` of all lies; `values` are (customer, value), in seconds."""
-    figure = Figure(name=name, says=says, unit="s", denominator=len(values), note=note)
-    if not values:
+def quantile(name: str, says: str, times: Times, at: float, *, note: str = "") -> Figure:
+    """The duration below which the share `at` of all lies."""
+    ordered = times.ordered()
+    figure = Figure(name=name, says=says, unit="s", denominator=len(ordered), note=note)
+    if not ordered:
         return msgspec.structs.replace(figure, reason="there is nothing to count yet")
-    ordered = sorted(value for _, value in values)
-    value = _quantile(ordered, at)
-    sums = _by_customer([Part(customer, float(one <= value)) for customer, one in values])
-    low, high = _interval(sums, at, len(values))
+    value, below = _quantile(ordered, at), Ratio()
+    for customer, one in times.by_customer():
+        below.add(str(customer), one <= value)
+    low, high = _interval(below.settle(), Fraction(at))
     return msgspec.structs.replace(
         figure,
         value=value,
         low=_quantile(ordered, low),
         high=_quantile(ordered, high),
-        customers=len(sums),
+        customers=below.customers,
     )
 
 
-def difference(
-    name: str, says: str, treated: Sequence[Part], held: Sequence[Part], *, unit: str = "share"
-) -> Figure:
+def difference(name: str, says: str, treated: Ratio, held: Ratio, *, unit: str = "share") -> Figure:
     """(treatment - holdout) times all that is below the line in treatment."""
     ours, theirs = share("", "", treated), share("", "", held)
     figure = Figure(name=name, says=says, unit=unit, denominator=ours.denominator, customers=ours.customers)
@@ -96,29 +157,22 @@ def _error(one: Figure) -> float:
     return ((one.high or 0.0) - (one.low or 0.0)) / (2 * _Z)
 
 
-def _by_customer(parts: Sequence[Part]) -> list[tuple[float, float]]:
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for part in parts:
-        sums[part.customer][0] += part.above
-        sums[part.customer][1] += part.below
-    return [(above, below) for above, below in sums.values() if above or below]
-
-
-def _interval(sums: list[tuple[float, float]], value: float, below: float) -> tuple[float, float]:
-    n = len(sums)
-    is_share = all(0 <= a <= b for a, b in sums)
-    spread = sum((a - value * b) ** 2 for a, b in sums) / below**2
-    variance = spread * n / (n - 1) if n > 1 else 0.0
-    if is_share and (n == 1 or not variance):
+def _interval(ratio: Ratio, share: Fraction) -> tuple[float, float]:
+    """Around `share`, by how far the customers of `ratio` are from it."""
+    n, value = ratio.customers, float(share)
+    aa, ab, bb = ratio.products
+    spread = (aa - 2 * share * ab + share * share * bb) / ratio.below**2
+    variance = float(spread) * n / (n - 1) if n > 1 else 0.0
+    if ratio.is_share and (n == 1 or not variance):
         # One customer, or all alike, tell no spread.
         centre = (value + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
         half = _Z / (1 + _Z**2 / n) * sqrt(value * (1 - value) / n + _Z**2 / (4 * n * n))
         return max(0.0, centre - half), min(1.0, centre + half)
     half = _Z * sqrt(variance)
-    if is_share:
+    if ratio.is_share:
         return max(0.0, value - half), min(1.0, value + half)
     return value - half, value + half
 
 
-def _quantile(ordered: list[float], at: float) -> float:
+def _quantile(ordered: "array[float]", at: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, int(at * len(ordered) - 1e-9)))]

@@ -13,6 +13,7 @@ from connectors.register import migrate
 
 SCRIPT = ScriptDirectory(str(migrate._MIGRATIONS))
 REVISIONS = list(SCRIPT.walk_revisions())[::-1]
+FUNCTION = "CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN %s; RETURN NULL; END $$"
 NAME = re.compile(r"(?:TABLE|INDEX) (\w+)")
 
 
@@ -25,7 +26,8 @@ def statements(revision: str) -> list[str]:
     with Operations.context(context):
         SCRIPT.get_revision(revision).module.upgrade()
     plain = re.sub(r"--.*", "", told.getvalue())
-    return [" ".join(one.split()) for one in plain.split(";") if one.strip()]
+    # What stands between two $$ is a function's body, however many statements that has.
+    return [" ".join(one.split()) for one in re.findall(r"(?:\$\$.*?\$\$|[^;])+", plain, re.DOTALL) if one.strip()]
 
 
 class Schema:
@@ -33,6 +35,8 @@ class Schema:
 
     def __init__(self) -> None:
         self.indexes: set[str] = set()
+        self.noted: set[str] = set()
+        """Tables that triggers keep, and no version writes itself."""
 
     def refuses(self, statements: list[str]) -> Iterator[str]:
         """Each statement of a revision that an older version might stumble over."""
@@ -50,6 +54,18 @@ class Schema:
                 self.indexes.add(name)
             # What must be unique from now on may be what an older version still writes.
             return unique is None or table in fresh
+        if body := re.fullmatch(
+            r"CREATE FUNCTION \w+\(\) RETURNS trigger LANGUAGE plpgsql AS \$\$ (.+) \$\$", one
+        ):
+            # It runs in an older version's transactions: it only notes, and a repeat is no fault.
+            inserts = re.findall(r"INSERT INTO (\w+) [^;]+? ON CONFLICT ", body[1])
+            self.noted |= set(inserts)
+            other = re.search(r"\b(DELETE|TRUNCATE|RAISE|UPDATE (?!SET))\b", body[1])
+            return len(inserts) == body[1].count("INSERT") and set(inserts) <= fresh and other is None
+        if re.match(r"CREATE TRIGGER \w+ AFTER (INSERT|UPDATE)\b", one):
+            return True
+        if note := re.match(r"INSERT INTO (\w+) SELECT .+ ON CONFLICT ", one):
+            return note[1] in self.noted
         if column := re.match(r"ALTER TABLE \w+ ADD COLUMN \w+ (.+)", one):
             form = column[1]
             # An older version names its columns and leaves this one out.
@@ -88,6 +104,12 @@ def test_revisions_only_add() -> None:
         "DROP TABLE rates",
         "TRUNCATE outbox",
         "UPDATE claims SET tries = 0",
+        "INSERT INTO claims SELECT * FROM claims ON CONFLICT DO NOTHING",
+        "INSERT INTO register_done SELECT 'x', 1, now()",
+        "CREATE TRIGGER early BEFORE INSERT ON claims FOR EACH ROW EXECUTE FUNCTION register_note_reached()",
+        FUNCTION % "INSERT INTO outbox VALUES (1) ON CONFLICT DO NOTHING",
+        FUNCTION % "UPDATE claims SET tries = 0",
+        FUNCTION % "RAISE 'no'",
     ],
 )
 def test_a_revision_that_does_more_than_add_is_refused(statement: str) -> None:

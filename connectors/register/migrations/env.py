@@ -9,7 +9,8 @@ def run() -> None:
     url = dsn.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = create_engine(url, poolclass=pool.NullPool)
     with engine.connect() as connection:
-        context.configure(connection=connection)
+        # Each by itself: what is filled in afterwards holds no lock of those that made room for it.
+        context.configure(connection=connection, transaction_per_migration=True)
         with context.begin_transaction():
             context.run_migrations()
 
