@@ -1,12 +1,10 @@
 """How a connectors process is: what waits in its database, looked at once a second, off the event loop."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import psycopg
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -15,12 +13,10 @@ from connectors.clock import Clock
 from connectors.measuring import NONE
 from connectors.metrics import WAITING
 from connectors.outbox import Connection
-from connectors.rounds import Rounds
 from schemas.words import Channel
 
 _EVERY_S = 1.0
 _WAIT_S = 2.0
-_ASK_S = 10.0
 # Of a look that has not come back it is not known yet whether it will.
 _SILENT_S = 30.0
 _WAITING = """
@@ -42,10 +38,10 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class Pulse(Collector):
-    """The health and the gauges of one process; `service` is the thread that has to live.
+    """The health and the gauges of one process; `service` is a thread that has to live, and so is each it begins.
 
-    `at_end` asks whether all that lies in its topics was handled. What has begun a round in `rounds` may take
-    `patience_s`.
+    `at_end` asks whether all that lies in its topics was handled; each of `standing` tells what has not moved for
+    longer than `patience_s`.
     """
 
     def __init__(
@@ -54,12 +50,21 @@ class Pulse(Collector):
         service: threading.Thread,
         at_end: Callable[[], bool],
         *,
-        rounds: Rounds,
+        standing: Sequence[Callable[[float], list[str]]],
         patience_s: float,
         clock: Clock,
     ) -> None:
-        self._pool, self._service, self._at_end, self._last = pool, service, at_end, Look()
-        self._rounds, self._patience_s, self._clock = rounds, patience_s, clock
+        self._pool, self._threads, self._at_end, self._last = pool, [service], at_end, Look()
+        self._standing, self._patience_s, self._clock = standing, patience_s, clock
+
+    def begin(
+        self, name: str, work: Callable[[threading.Event], None], ended: threading.Event
+    ) -> threading.Thread:
+        """On a thread that ends with the process, and not before."""
+        thread = threading.Thread(target=work, args=(ended,), name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return thread
 
     def run(self, ended: threading.Event) -> None:
         while not ended.is_set():
@@ -79,10 +84,10 @@ class Pulse(Collector):
         return Look(waiting, "", self._clock.monotonic())
 
     def not_live(self) -> list[str]:
-        if not self._service.is_alive():
-            return ["the service has ended"]
+        if gone := [f"the thread {one.name} has ended" for one in self._threads if not one.is_alive()]:
+            return gone
         # Whoever needs the database waits for it; no restart brings it back.
-        return [] if self.not_ready() else self._rounds.standing(self._patience_s)
+        return [] if self.not_ready() else [why for one in self._standing for why in one(self._patience_s)]
 
     def not_ready(self) -> list[str]:
         last = self._last
@@ -103,23 +108,3 @@ class Pulse(Collector):
     def collect(self) -> Iterable[Metric]:
         rows = [(what, channel or NONE, count) for (what, channel), count in self._last.waiting.items()]
         yield WAITING.sampled(rows)
-
-
-def nothing_follows(
-    client: Mapping[str, str], positions: Callable[[], Mapping[tuple[str, int], int]]
-) -> bool:
-    """Whether no partition reaches beyond its position; not before there are any, or while nobody can tell.
-
-    For tests: each question has a connection of its own.
-    """
-    places = {TopicPartition(*partition): offset for partition, offset in positions().items()}
-    latest = {place: OffsetSpec.latest() for place in places}  # type: ignore[no-untyped-call]
-    if not latest:
-        return False
-    # Kept until it has answered: without it its questions are dropped.
-    admin = AdminClient({**client, "log_level": "0"})
-    try:
-        asked = admin.list_offsets(latest, request_timeout=_ASK_S)
-        return all(end.result(_ASK_S).offset <= places[place] for place, end in asked.items())
-    except (KafkaException, TimeoutError):
-        return False

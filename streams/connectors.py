@@ -39,7 +39,8 @@ from schemas.registry import registry
 from schemas.words import Channel
 from state import shelf
 from streams import logs, seam
-from streams.connector_pulse import Pulse, nothing_follows
+from streams.backlog import Backlog
+from streams.connector_pulse import Pulse
 from streams.connector_settings import ConnectorSettings
 from streams.failpoints import Failpoints
 from streams.group_app import EXIT_STOPPED, Handler, build
@@ -132,16 +133,17 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
     app = build(connectors_group(settings.app, parts), settings, handlers)
     ended = threading.Event()
     thread = threading.Thread(target=_guarded, args=(service.run, ended), name="service")
+    backlog = Backlog(settings.client, app.engine.positions, clock)
     pulse = Pulse(
         pool,
         thread,
-        partial(nothing_follows, settings.client, app.engine.positions),
-        rounds=rounds,
+        backlog.empty,
+        standing=(rounds.standing, backlog.standing),
         patience_s=settings.step_patience_s,
         clock=clock,
     )
     modes = Counter(str(policy.mode) for policy in policies.by_key.values())
-    looks = [RegisterCounts(pool, clock, modes)] if "register" in parts else []
+    looks = [RegisterCounts(pool, clock, modes, rounds)] if "register" in parts else []
     registry_of_metrics = exposed(pulse, *looks, *(one.metric for one in IN_CONNECTORS))
     surface = Surface(pulse, partial(generate_latest, registry_of_metrics), version("saveline"), failpoints)
 
@@ -150,9 +152,10 @@ def run(settings: ConnectorSettings, policies: shelf.Shelf, parts: frozenset[str
 
     app.task(serve)
     thread.start()
-    threading.Thread(target=pulse.run, args=(ended,), name="pulse", daemon=True).start()
+    pulse.begin("pulse", pulse.run, ended)
+    pulse.begin("backlog", backlog.run, ended)
     for look in looks:
-        threading.Thread(target=look.run, args=(ended,), name="counts", daemon=True).start()
+        pulse.begin("counts", look.run, ended)
     try:
         seam.run(app)
     finally:

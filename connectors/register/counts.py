@@ -21,6 +21,7 @@ from connectors.clock import Clock
 from connectors.measuring import Family, Spread
 from connectors.outbox import Connection
 from connectors.register.report import ANOTHER_ATTEMPT, BY_PEOPLE, KEPT, REPLACED
+from connectors.rounds import Rounds
 from schemas.words import LINE_KINDS
 
 log = structlog.get_logger()
@@ -213,9 +214,11 @@ _WORDS: dict[str, Any] = {
 class RegisterCounts(Collector):
     """`run` looks until `ended`; what is scraped are the last looks, nothing before the first."""
 
-    def __init__(self, pool: ConnectionPool[Connection], clock: Clock, modes: Mapping[str, int]) -> None:
+    def __init__(
+        self, pool: ConnectionPool[Connection], clock: Clock, modes: Mapping[str, int], rounds: Rounds
+    ) -> None:
         """`modes`: how many policies are loaded in each."""
-        self._pool, self._clock, self._modes = pool, clock, dict(modes)
+        self._pool, self._clock, self._modes, self._rounds = pool, clock, dict(modes), rounds
         self._settled: list[tuple[Any, ...]] = []
         """Evidence that is settled, as of the last count: how much there is only matters to who looks back."""
         self._watched: list[Metric] = []
@@ -273,7 +276,11 @@ class RegisterCounts(Collector):
     def _rows(self, query: str, now: datetime) -> Rows:
         """Label values and a number, by what they are; one statement, so that all of it is of one instant."""
         found: Rows = defaultdict(list)
-        with self._pool.connection() as connection, connection.transaction():
+        with (
+            self._rounds.at("the count of the register"),
+            self._pool.connection() as connection,
+            connection.transaction(),
+        ):
             connection.execute(f"SET LOCAL statement_timeout = {_LONGEST_MS}")
             # So many small plans take longer to compile than they would take to run.
             connection.execute("SET LOCAL jit = off")

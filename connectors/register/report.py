@@ -26,13 +26,15 @@ _WRITTEN_WITHIN = timedelta(seconds=60)
 _NO_OUTCOMES = "order.outcomes.v1 has told nothing yet"
 _NO_HOLDOUT = "no holdout: what would have happened without us is not known"
 _AT_ONCE = 1_000
+_BASE = ("cases", "orders", "customers", "late", "holdout", "withdrawn_before_the_first_send", "shadow")
+_RESOLVED = ("by_voice", "digitally", "by_staff", "by_stored_preference", "by_default")
 
 # An order is counted by its last case, a conversation that was asked afterwards by the first that has an answer.
 _ROWS = """
 WITH cases AS (
     SELECT case_id, version, order_id, conversation_id, customer_ref, mode, arm, kind, state, resolution, actor,
-        channel, stuck, presented, late, outcome, rating, quantity_short, units_replaced, value_minor, currency, occurred_at,
-        opened_at, deadline_at, decided_at, written_at,
+        channel, stuck, presented, late, outcome, rating, quantity_short, units_replaced, value_minor, currency,
+        occurred_at, opened_at, deadline_at, decided_at, written_at,
         mode <> 'shadow' AND NOT (close_reason = 'withdrawn' AND NOT presented) AS counted
     FROM register_cases WHERE (%(from)s::timestamptz IS NULL OR opened_at >= %(from)s)
         AND (%(before)s::timestamptz IS NULL OR opened_at < %(before)s)
@@ -236,16 +238,7 @@ class _Counting:
     """Everything that the report counts, so far."""
 
     def __init__(self) -> None:
-        names = (
-            "cases",
-            "orders",
-            "customers",
-            "late",
-            "holdout",
-            "withdrawn_before_the_first_send",
-            "shadow",
-        )
-        self._base = dict.fromkeys(names, 0)
+        self._base = dict.fromkeys(_BASE, 0)
         self._customer: str | None = None
         self._told = self._unanswered = self._open = 0
         self._ratios = {one: Ratio() for one in (*_ENDED, *_ASKING, *_DOING, *_BY_CHANNEL)}
@@ -254,8 +247,7 @@ class _Counting:
         self._saves = {True: Ratio(), False: Ratio()}
         self._charges = {True: Ratio(), False: Ratio()}
         self._times = Times()
-        names = ("by_voice", "digitally", "by_staff", "by_stored_preference", "by_default")
-        self._resolved = dict.fromkeys(names, 0)
+        self._resolved = dict.fromkeys(_RESOLVED, 0)
         self._stuck: Counter[str] = Counter()
 
     def add(self, row: Row) -> None:

@@ -27,6 +27,7 @@ from connectors.register import outcomes
 from connectors.register.counts import RegisterCounts
 from connectors.register.migrate import upgrade
 from connectors.register.projection import Placed, project
+from connectors.rounds import Rounds
 from schemas.commands import CaseChanged, ChannelCommand, EvidenceRequest, OrderUpdate
 from schemas.events import Delivered, OrderCompleted
 from tests.builders import NOON, a_second, an_exception, pounds
@@ -71,7 +72,7 @@ def measure(server: Postgres, dsn: str, cases: int) -> None:
         # As autovacuum does sooner or later.
         connection.execute("VACUUM ANALYZE")
         with open_pool(dsn, max_size=1) as pool:
-            counts = RegisterCounts(pool, SystemClock(), {})
+            counts = RegisterCounts(pool, SystemClock(), {}, Rounds(SystemClock()))
             for what in ("counted", "counted again"):
                 with measured(what, server, connection):
                     counts.count()

@@ -27,7 +27,9 @@ def statements(revision: str) -> list[str]:
         SCRIPT.get_revision(revision).module.upgrade()
     plain = re.sub(r"--.*", "", told.getvalue())
     # What stands between two $$ is a function's body, however many statements that has.
-    return [" ".join(one.split()) for one in re.findall(r"(?:\$\$.*?\$\$|[^;])+", plain, re.DOTALL) if one.strip()]
+    return [
+        " ".join(one.split()) for one in re.findall(r"(?:\$\$.*?\$\$|[^;])+", plain, re.DOTALL) if one.strip()
+    ]
 
 
 class Schema:

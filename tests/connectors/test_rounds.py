@@ -9,10 +9,12 @@ from psycopg_pool import ConnectionPool
 from connectors.bell import Bell, keep_looking
 from connectors.outbox import Connection
 from connectors.postgres import open_pool
+from connectors.register.counts import RegisterCounts
 from connectors.register.migrate import upgrade
 from connectors.rounds import Rounds
 from streams.connector_pulse import Pulse
 from tests.connectors.builders import SteppedClock
+from tests.streams.rig import until
 
 PATIENCE_S = 120.0
 
@@ -34,7 +36,7 @@ def test_a_loop_that_hangs_makes_the_process_not_live_and_is_named(pool: Connect
         pool,
         threading.current_thread(),
         lambda: True,
-        rounds=rounds,
+        standing=(rounds.standing,),
         patience_s=PATIENCE_S,
         clock=clock,
     )
@@ -74,6 +76,45 @@ def test_many_steps_may_be_long_together_and_the_longest_of_a_name_is_told() -> 
         with rounds.at("a send by sms"):
             assert rounds.standing(PATIENCE_S) == ["a send by sms has not come round for 150 s"]
     assert rounds.standing(0.0) == []
+
+
+@pytest.mark.real
+@pytest.mark.xdist_group("postgres")
+@pytest.mark.parametrize("ends", ["the service", "the counts"])
+def test_a_thread_that_is_gone_makes_the_process_not_live(
+    pool: ConnectionPool[Connection], ends: str
+) -> None:
+    gone = {"the service": threading.Event(), "the counts": threading.Event()}
+    service = threading.Thread(target=gone["the service"].wait, name="the service")
+    service.start()
+    pulse = Pulse(pool, service, lambda: True, standing=(), patience_s=PATIENCE_S, clock=SteppedClock())
+    counts = pulse.begin("the counts", lambda ended: ended.wait() and None, gone["the counts"])
+    pulse.look()
+    assert pulse.not_live() == []
+    gone[ends].set()
+    {"the service": service, "the counts": counts}[ends].join()
+    assert pulse.not_live() == [f"the thread {ends} has ended"]
+    for event in gone.values():
+        event.set()
+
+
+@pytest.mark.real
+@pytest.mark.xdist_group("postgres")
+def test_a_count_of_the_register_that_hangs_is_named(pool: ConnectionPool[Connection]) -> None:
+    clock, ended = SteppedClock(), threading.Event()
+    rounds = Rounds(clock)
+    counts = RegisterCounts(pool, clock, {}, rounds)
+    with pool.connection() as connection, connection.transaction():
+        # As a vacuum does that wants a table for itself: the count waits.
+        connection.execute("LOCK TABLE register_cases")
+        thread = threading.Thread(target=counts.run, args=(ended,))
+        thread.start()
+        until(lambda: rounds.standing(-1.0), "the count to begin")
+        clock.move(PATIENCE_S + 1)
+        assert rounds.standing(PATIENCE_S) == ["the count of the register has not come round for 121 s"]
+    ended.set()
+    thread.join()
+    assert rounds.standing(-1.0) == []
 
 
 def test_what_fails_is_over_too() -> None:

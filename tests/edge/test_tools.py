@@ -21,7 +21,6 @@ from twilio.request_validator import RequestValidator
 
 from connectors.clock import SystemClock
 from connectors.notes import Notes
-from connectors.rounds import Rounds
 from connectors.tracing import started
 from connectors.vault import Vault
 from schemas.events import ReceiptReceived, ResponseReceived
@@ -345,7 +344,7 @@ def test_a_task_that_waits_for_a_person_is_no_work_left_undone(tools: Tools) -> 
         tools.rig.pool,
         threading.current_thread(),
         lambda: at_end[0],
-        rounds=Rounds(tools.clock),
+        standing=(),
         patience_s=120.0,
         clock=tools.clock,
     )

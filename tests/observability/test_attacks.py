@@ -22,6 +22,7 @@ from connectors.metrics import FAMILIES
 from connectors.postgres import open_pool
 from connectors.register.counts import _WATCH, RegisterCounts
 from connectors.register.migrate import upgrade
+from connectors.rounds import Rounds
 
 WORDS = 300
 
@@ -93,7 +94,7 @@ def test_no_word_in_the_register_makes_a_series(dsn: str) -> None:
             "INSERT INTO kill_switches SELECT 'store', 'store-' || i FROM generate_series(1, 50) i"
         )
     with open_pool(dsn, max_size=2) as pool:
-        counts = RegisterCounts(pool, SystemClock(), {"live": 1, strange(): 1})
+        counts = RegisterCounts(pool, SystemClock(), {"live": 1, strange(): 1}, Rounds(SystemClock()))
         counts.watch()
         counts.count()
         shown = list(counts.collect())
@@ -134,7 +135,7 @@ def _a_row(n: int) -> str:
 def test_while_the_register_is_away_the_last_look_stays(dsn: str) -> None:
     upgrade(dsn)
     with open_pool(dsn, max_size=1, wait_s=0.2) as pool:
-        counts, ended = RegisterCounts(pool, SystemClock(), {}), threading.Event()
+        counts, ended = RegisterCounts(pool, SystemClock(), {}, Rounds(SystemClock())), threading.Event()
         assert list(counts.collect()) == []
         counts.watch()
         with pool.connection():

@@ -13,6 +13,7 @@ from connectors.postgres import open_pool
 from connectors.register.counts import _COUNT, RegisterCounts
 from connectors.register.migrate import upgrade
 from connectors.register.report import report
+from connectors.rounds import Rounds
 from schemas.words import Arm, Kind, Mode
 from tests.builders import NOON
 
@@ -118,7 +119,9 @@ def test_every_figure_counts_what_the_report_counts(outcomes: bool, filled_at: s
             told(connection)
         said = report(connection)
         with open_pool(dsn, max_size=1) as pool:
-            rows = RegisterCounts(pool, SystemClock(), {})._rows(_COUNT, NOON + timedelta(hours=1))
+            rows = RegisterCounts(pool, SystemClock(), {}, Rounds(SystemClock()))._rows(
+                _COUNT, NOON + timedelta(hours=1)
+            )
     of = {
         name: {(first, second): float(number or 0) for first, second, number in rows[name]} for name in rows
     }
