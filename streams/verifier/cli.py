@@ -66,6 +66,7 @@ def look(settings: VerifySettings, codec: Codec) -> Seen:
         books=_books(settings, found),
         texts=list(_texts(settings.logs)),
         policies="" if settings.policies is None else str(settings.policies),
+        alike=settings.alike,
         kills=settings.kills,
         slack=timedelta(seconds=settings.slack_s),
         patience=timedelta(seconds=settings.patience_s),

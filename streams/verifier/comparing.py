@@ -1,5 +1,6 @@
 """What a replay made beside what is there: outputs topic by topic, and the last state of every order."""
 
+from collections.abc import Callable
 from typing import Any
 
 from schemas.catalogue import Topic
@@ -66,14 +67,14 @@ class Comparison:
                 one.place,
             )
 
-    def states(self, made: dict[bytes, bytes]) -> None:
-        """`made` is each order's state as it is stored."""
+    def states(self, made: dict[bytes, bytes], read: Callable[[bytes], bytes]) -> None:
+        """`made` is each order's state as it is stored; `read` is what counts of one that is stored."""
         stored = {
             one.key: one.value
             for one in self._topics.at(self._topics.changelog, self._number)
             if one.key and not one.key.startswith(b"\x00")
         }
-        found = {key: value[_HEAD:] for key, value in stored.items() if value is not None}
+        found = {key: read(value[_HEAD:]) for key, value in stored.items() if value is not None}
         for key in found.keys() | made.keys():
             self._finding.checked += 1
             ours, theirs = made.get(key), found.get(key)

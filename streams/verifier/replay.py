@@ -71,7 +71,7 @@ _decode = msgspec.msgpack.Decoder(Transaction).decode
 def check(seen: Seen, codec: Codec) -> tuple[Finding, Finding, Finding]:
     findings = Finding(invariant="I6"), Finding(invariant="I7a"), Finding(invariant="I8")
     policies = shelf.load(Path(seen.policies)) if seen.policies else shelf.load()
-    ours = _version(policies)
+    ours, *alike = (_signed(name, policies) for name in (version("saveline"), *seen.alike))
     topics = seen.topics
     for number in range(topics.partitions):
         if (topics.batches, number) in topics.cut or (str(Topic.CASE_EVENTS), number) in topics.cut:
@@ -79,7 +79,7 @@ def check(seen: Seen, codec: Codec) -> tuple[Finding, Finding, Finding]:
                 finding.skip(f"partition {number}: retention has removed the beginning of its input")
             continue
         transactions = _transactions(topics.at(topics.batches, number), findings[2])
-        strange = sorted({one.version for one in transactions} - {ours})
+        strange = sorted({one.version for one in transactions} - {ours, *alike})
         if strange:
             for finding in findings:
                 finding.skip(f"partition {number} was worked on by {', '.join(strange)}; this is {ours}")
@@ -98,10 +98,10 @@ def _transactions(messages: list[Message], fold: Finding) -> list[Transaction]:
     return found
 
 
-def _version(policies: shelf.Shelf) -> str:
-    """How a worker signs its transactions: its own version, and that of all that its policies say."""
+def _signed(name: str, policies: shelf.Shelf) -> str:
+    """How a worker of this version signs its transactions: by its name, and by all that its policies say."""
     said = "".join(shelf.digest(policy) for policy in policies.by_key.values())
-    return f"{version('saveline')}+{blake2b(said.encode(), digest_size=6).hexdigest()}"
+    return f"{name}+{blake2b(said.encode(), digest_size=6).hexdigest()}"
 
 
 class Replay:
@@ -115,7 +115,7 @@ class Replay:
         number: int,
         findings: tuple[Finding, Finding, Finding],
     ) -> None:
-        self._topics, self._codec, self._number = seen.topics, codec, number
+        self._topics, self._codec, self._number, self._alike = seen.topics, codec, number, bool(seen.alike)
         self._time, self._answers, self._fold = findings
         self._rules = Rules(policies, Conditions())
         self._states: dict[bytes, Conversation] = {}
@@ -152,7 +152,8 @@ class Replay:
             )
         comparison = Comparison(self._topics, self._codec, self._number, self._fold)
         comparison.outputs(self._said)
-        comparison.states({key: encoding.encode(state) for key, state in self._states.items()})
+        states = {key: encoding.encode(state) for key, state in self._states.items()}
+        comparison.states(states, _as_ours if self._alike else bytes)
         self._nothing_is_late()
 
     def _transaction(self, one: Transaction, records: list[Message]) -> None:
@@ -293,6 +294,14 @@ class Replay:
     def _wrong(self, finding: Finding, expected: str, found: str, order: str = "", look: str = "") -> None:
         place = look or f"{self._topics.batches} partition {self._number}"
         finding.wrong(order=order, expected=expected, found=found, look=place)
+
+
+def _as_ours(state: bytes) -> bytes:
+    """As this version writes it after having read it, which drops the fields that it does not know."""
+    try:
+        return encoding.encode(encoding.decode(state))
+    except encoding.UnreadableState:
+        return state
 
 
 def _told(fired: Fired | None) -> str:

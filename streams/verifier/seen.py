@@ -123,6 +123,8 @@ class Seen(msgspec.Struct, kw_only=True):
     texts: list[Text] = []
     policies: str = ""
     """The folder of the policies that the workers run; empty is the shipped one."""
+    alike: tuple[str, ...] = ()
+    """Versions that decide as this one does; their states may have fields that this one passes over."""
     kills: int = 0
     """How often a process was ended on purpose in the middle of its work."""
     slack: timedelta = timedelta(seconds=60)

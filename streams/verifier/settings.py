@@ -28,6 +28,12 @@ def _paths(value: object) -> object:
     return tuple(Path(part.strip()) for part in value.split(",") if part.strip())
 
 
+def _words(value: object) -> object:
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
 
 
@@ -49,6 +55,8 @@ class VerifySettings(KafkaSettings):
     """Control doors of the simulators: `twilio=http://...,fcm=...,smtp=...,oms=...,fulfilment=...`."""
     oms_url: str = ""
     oms_token: SecretStr = field(default_factory=lambda: SecretStr(""))
+    alike: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    """Versions that decide as this one does, separated by commas: what their workers did is replayed as ours."""
     logs: Paths = ()
     """Files and folders that must hold no personal data, separated by commas."""
     kills: Annotated[int, Ge(0)] = 0

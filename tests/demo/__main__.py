@@ -23,7 +23,7 @@ from connectors.clock import SystemClock
 from schemas.catalogue import Topic
 from schemas.codec import Codec
 from schemas.registry import LockedRegistry
-from tests.demo import grocer, screen
+from tests.demo import grocer, screen, tomorrow
 from tests.demo.costs import Costs
 from tests.demo.killing import Killer, moments
 from tests.demo.people import People
@@ -272,7 +272,7 @@ def main() -> int:
         hour.drive()
         for killer in killers:
             killer.now_or_never()
-        code = _verdict(stack, out, len(killers))
+        code = _verdict(stack, out, len(killers), tomorrow.NAME if given.roll else "")
         for killer in killers:
             killer.join()
         for name, count in stack.restarts.items():
@@ -306,10 +306,13 @@ _SHORTENED = (
 )
 
 
-def _verdict(stack: Stack, out: Console, kills: int) -> int:
+def _verdict(stack: Stack, out: Console, kills: int, alike: str) -> int:
     """The report, then the verdict of whoever shares no code with the product."""
     # Each may leave sends whose fate nobody can tell.
-    allowed = {"SAVELINE_KILLS": str(max(kills, sum(stack.restarts.values())))}
+    allowed = {
+        "SAVELINE_KILLS": str(max(kills, sum(stack.restarts.values()))),
+        "SAVELINE_ALIKE": alike,
+    }
     environment = os.environ | stack.environment | allowed
     command = [sys.executable, "-m", "streams.cli"]
     subprocess.run([*command, "report"], env=environment, check=False)

@@ -8,6 +8,7 @@ from state import encoding
 from streams import heart
 from streams.cli import main
 
+NAME = "tomorrow"
 _today = msgspec.msgpack.Encoder()
 
 
@@ -20,5 +21,5 @@ class Longer:
 
 if __name__ == "__main__":
     encoding._encoder = Longer()  # type: ignore[assignment]
-    heart.version = lambda _: "tomorrow"  # type: ignore[assignment]
+    heart.version = lambda _: NAME  # type: ignore[assignment]
     main()

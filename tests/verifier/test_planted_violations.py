@@ -1,5 +1,6 @@
 """The judge finds what is planted: one who never says no proves nothing."""
 
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -513,6 +514,36 @@ def test_other_policies_make_no_verdict_but_say_so(day: Honest) -> None:
         finding = next(one for one in judge(seen, CODEC).findings if one.invariant == invariant)
         assert not finding.checked
         assert "0.0.1+other" in finding.skipped
+
+
+def test_what_a_version_that_decides_alike_did_is_replayed_as_ours(day: Honest) -> None:
+    """The half of its transactions are the other's, and the states have a field that we do not know."""
+    seen, turns = day.seen(), itertools.cycle((True, False))
+    transactions(
+        seen, lambda note: [*note[:6], f"tomorrow+{note[6].partition('+')[2]}"] if next(turns) else note
+    )
+    states = seen.topics.messages[CHANGELOG]
+    for n, one in enumerate(states):
+        if one.value is not None:
+            head, state = one.value[:14], msgspec.msgpack.decode(one.value[14:])
+            longer = head + msgspec.msgpack.encode([*state, "of tomorrow"])
+            states[n] = replace(one, value=longer)
+    skipped = {one.invariant for one in judge(seen, CODEC).findings if one.skipped}
+    assert {"I6", "I7a", "I8"} <= skipped
+    seen.alike = ("tomorrow",)
+    verdict = judge(seen, CODEC)
+    assert verdict.ok
+    assert not any(one.skipped for one in verdict.findings if one.invariant in {"I6", "I7a", "I8"})
+    # What it left out is found as well.
+    order = next(one.key for one in states if one.value is not None)
+    last = max(n for n, one in enumerate(states) if one.key == order)
+    states[last] = replace(states[last], value=None)
+    assert broken(seen) == {"I8"}
+    # One whose policies say something else is not like us, whatever it is called.
+    transactions(seen, lambda note: [*note[:6], "tomorrow+other"])
+    assert "tomorrow+other" in next(
+        one.skipped for one in judge(seen, CODEC).findings if one.invariant == "I8"
+    )
 
 
 def test_compaction_is_no_violation(day: Honest) -> None:
