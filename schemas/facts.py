@@ -144,10 +144,13 @@ class CustomerFacts(Value, frozen=True, kw_only=True):
         """There is an address, and the customer's contact mode allows the channel."""
         if channel not in self.channels:
             return False
-        if self.contact_mode is ContactMode.SMS_ONLY:
+        mode = self.contact_mode
+        if mode is ContactMode.ANY:
+            return True
+        if mode is ContactMode.SMS_ONLY:
             return channel is Channel.SMS
         # A newer word is a wish that we cannot read: the loudest channel waits for a version that can.
-        quiet = self.contact_mode in (ContactMode.NO_VOICE, ContactMode.UNKNOWN)
+        quiet = mode in (ContactMode.NO_VOICE, ContactMode.UNKNOWN)
         return not (quiet and channel is Channel.VOICE)
 
 

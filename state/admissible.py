@@ -62,8 +62,8 @@ def admissible(turn: Turn, case: Case) -> tuple[list[Candidate], tuple[RefusedOp
         order = rank(option, exception.line, facts, short, verdict.cost_minor, content)
         found.append(Candidate(option, verdict, content, order))
     found.sort(key=_rank_of)
-    turn.refused[case.case_id] = tuple(refused)
-    return found, tuple(refused)
+    said = turn.refused[exception.exception_id] = tuple(refused)
+    return found, said
 
 
 _rank_of = attrgetter("rank")

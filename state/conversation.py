@@ -4,18 +4,19 @@ A conversation and its cases are the only mutable records: `decide` works on a c
 Fields are only ever appended, with defaults, so that an old state is read by a new worker and the other way round.
 """
 
-import copy
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.events import Answer, ExceptionAmended, ExceptionRaised
 from schemas.facts import CustomerFacts, Decision, EvidencePointer
 from schemas.words import Arm, CaseState, Channel, CloseReason, Mode, Purpose
 
 RESPONSES_KEPT_MAX = 64
+_UNDONE = frozenset({CaseState.OPEN, CaseState.DECIDED})
 _urgency = attrgetter("exception.fulfilment_deadline_at", "exception.exception_id")
 
 
@@ -151,8 +152,7 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     @property
     def missing(self) -> tuple[str, ...]:
         """Which of the four parts of done are missing, in their order; none of a case that ended another way."""
-        given_up = self.close_reason is CloseReason.STUCK
-        if self.state not in (CaseState.OPEN, CaseState.DECIDED) and not given_up:
+        if self.state not in _UNDONE and self.close_reason is not CloseReason.STUCK:
             return ()
         parts = []
         if self.decision is None:
@@ -169,6 +169,13 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     def quantity_short(self) -> int:
         line = self.exception.line
         return line.quantity_ordered - line.quantity_available if line is not None else 0
+
+
+def worst_first(cases: list[Case]) -> list[Case]:
+    """The given list, sorted by deadline."""
+    if len(cases) > 1:
+        cases.sort(key=_urgency)
+    return cases
 
 
 class Planned(msgspec.Struct, frozen=True, array_like=True):
@@ -296,23 +303,22 @@ class Conversation(msgspec.Struct, array_like=True, kw_only=True):
 
     def copied(self) -> "Conversation":
         """A copy that may be moved: everything below the cases is frozen."""
-        fresh = copy.copy(self)
-        fresh.cases = [copy.copy(case) for case in self.cases]
+        fresh = replace(self, cases=[replace(case) for case in self.cases])
         if self.call is not None:
-            fresh.call = copy.copy(self.call)
+            fresh.call = replace(self.call)
         return fresh
 
     @property
     def open_cases(self) -> list[Case]:
         """The undecided ones, worst deadline first."""
-        found = [case for case in self.cases if case.state is CaseState.OPEN]
-        if len(found) > 1:
-            found.sort(key=_urgency)
-        return found
+        return worst_first([case for case in self.cases if case.state is CaseState.OPEN])
 
     @property
     def is_closed(self) -> bool:
         return all(case.state is CaseState.CLOSED for case in self.cases)
 
     def case(self, case_id: str) -> Case | None:
-        return next((case for case in self.cases if case.case_id == case_id), None)
+        for case in self.cases:
+            if case.exception.exception_id == case_id:
+                return case
+        return None

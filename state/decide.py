@@ -112,9 +112,11 @@ def rest(turn: Turn) -> None:
     conversation = turn.conversation
     if not conversation.cases:
         return
-    if not all(case.is_closed or case.stuck for case in conversation.cases):
-        conversation.remove_at = None
-    elif conversation.remove_at is None:
+    for case in conversation.cases:
+        if case.state is not CaseState.CLOSED and not case.stuck:
+            conversation.remove_at = None
+            return
+    if conversation.remove_at is None:
         days = max(turn.policy_of(case).retention.closed_days for case in conversation.cases)
         conversation.remove_at = turn.now + timedelta(days=days)
 

@@ -12,7 +12,7 @@ from schemas.events import ExceptionRaised
 from schemas.facts import Component, CustomerFacts, Delivery, Line, Option
 from schemas.words import Contents, Group, Kind, OptionKind, PriceKind
 from state.policy import Policy
-from state.pricing import cost_minor, pieces
+from state.pricing import pieces
 from state.quiet import zone_named
 from state.rules import Conditions
 from state.spans import span
@@ -96,9 +96,12 @@ def _substitute(option: Option, question: Question) -> Verdict:
         reasons.append("the customer wants no substitutes")
     if not option.components:
         reasons.append("it names no product")
+    # No fee is taken for a shortage of ours.
+    cost = 0
     for component in option.components:
-        _judge_component(component, pieces(component, units, short), line, question, reasons)
-    cost = cost_minor(option, units, short)
+        count = pieces(component, units, short)
+        cost += count * component.unit_price.minor
+        _judge_component(component, count, line, question, reasons)
     dearer = cost - units * line.unit_price.minor
     pricing = _priced(dearer, question, reasons)
     return Verdict(tuple(reasons), pricing, cost, dearer)
@@ -113,7 +116,7 @@ def _judge_component(
     name = component.name
     if question.blocks(component.sku):
         reasons.append(f"{name} is blocked")
-    if exception.kind is Kind.RECALLED and component.sku == line.sku:
+    if component.sku == line.sku and exception.kind is Kind.RECALLED:
         reasons.append(f"{name} is what was recalled")
     if facts.allergens:
         if not offered.allergens_known:

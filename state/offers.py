@@ -1,5 +1,7 @@
 """What is put before the customer for one case: the admissible options with keys, prices and totals."""
 
+from functools import lru_cache
+
 from schemas.commands import OfferedCase, OfferedOption, Spoken
 from schemas.events import ResponseReceived
 from schemas.facts import Content, Money, Option
@@ -22,17 +24,16 @@ def offer(turn: Turn, case: Case, *, spoken: bool = False) -> OfferedCase:
 
     A call is given more, since it can go on when nobody wants the first ones, and what it needs to speak about them.
     """
-    candidates, refused = admissible(turn, case) if not case.is_closed else ([], ())
+    exception, is_closed = case.exception, case.is_closed
+    candidates, refused = admissible(turn, case) if not is_closed else ([], ())
     shown = candidates[: _SPOKEN_MAX if spoken else turn.policy_of(case).options.shown_max]
-    if not case.is_closed:
+    if not is_closed:
         case.offered = tuple([candidate.option.option_id for candidate in shown])
         case.keys = (*case.keys, *[option_id for option_id in case.offered if option_id not in case.keys])
-    exception = case.exception
     line = exception.line
-    currency = exception.order_total.currency
     others_minor = exception.order_total.minor + turn.order_delta_minor(case)
     return OfferedCase(
-        case_id=case.case_id,
+        case_id=exception.exception_id,
         letter=case.letter,
         kind=exception.kind,
         decision_version=case.version,
@@ -41,10 +42,10 @@ def offer(turn: Turn, case: Case, *, spoken: bool = False) -> OfferedCase:
         options=tuple([_shown(turn, case, candidate, others_minor, spoken=spoken) for candidate in shown]),
         more=len(candidates) - len(shown),
         refused=refused,
-        refund_allowed=exception.refund_allowed and not case.is_closed,
+        refund_allowed=exception.refund_allowed and not is_closed,
         standing=case.decision,
         gift=_is_for_the_buyer_alone(turn, case),
-        total=Money(others_minor + case.delta_minor, currency),
+        total=Money(others_minor + case.delta_minor, exception.order_total.currency),
         refund_total=_refund_total(case, others_minor) if spoken else None,
     )
 
@@ -65,24 +66,26 @@ def _is_for_the_buyer_alone(turn: Turn, case: Case) -> bool:
 
 def _shown(turn: Turn, case: Case, candidate: Candidate, others_minor: int, *, spoken: bool) -> OfferedOption:
     """An option with its price, and the order's total if it is chosen beside what the other cases add."""
-    option, verdict = candidate.option, candidate.verdict
-    exception = case.exception
-    currency = exception.order_total.currency
-    paid_minor = 0 if verdict.pricing is Pricing.OLD_PRICE else verdict.dearer_minor
+    option, verdict, ranked = candidate.option, candidate.verdict, candidate.rank
+    currency = case.exception.order_total.currency
+    dearer_minor = verdict.dearer_minor
+    is_ours = dearer_minor > 0 and verdict.pricing is Pricing.OLD_PRICE
+    paid_minor = 0 if is_ours else dearer_minor
+    skus = tuple([component.sku for component in option.components])
     return OfferedOption(
         key=case.keys.index(option.option_id) + 1,
         option_id=option.option_id,
         name=_name(option),
         quantity=option.components[0].quantity_default if len(option.components) == 1 else 1,
-        price=Money(verdict.cost_minor - verdict.dearer_minor + paid_minor, currency),
+        price=Money(verdict.cost_minor - dearer_minor + paid_minor, currency),
         total=Money(others_minor + paid_minor, currency),
-        dearer=Money(verdict.dearer_minor, currency) if verdict.pricing is Pricing.NEW_PRICE else None,
-        at_old_price=verdict.pricing is Pricing.OLD_PRICE,
-        less_content=candidate.rank.other_size and _holds_less(turn, case, candidate.content),
-        while_stocks_last=option.kind is OptionKind.SUBSTITUTE and option.reserved_until_at is None,
-        ranked_because=candidate.rank.why,
-        spoken=_spoken(turn, case, candidate, others_minor) if spoken else None,
-        skus=tuple([component.sku for component in option.components]),
+        dearer=Money(dearer_minor, currency) if dearer_minor > 0 and not is_ours else None,
+        at_old_price=is_ours,
+        less_content=ranked.other_size and _holds_less(turn, case, candidate.content),
+        while_stocks_last=option.reserved_until_at is None and option.kind is OptionKind.SUBSTITUTE,
+        ranked_because=ranked.why,
+        spoken=_spoken(turn, case, candidate, skus, others_minor) if spoken else None,
+        skus=skus,
     )
 
 
@@ -97,24 +100,33 @@ def _name(option: Option) -> str:
     return " + ".join(parts) or option.kind.value
 
 
-def _spoken(turn: Turn, case: Case, candidate: Candidate, others_minor: int) -> Spoken:
+def _spoken(turn: Turn, case: Case, candidate: Candidate, skus: tuple[str, ...], others_minor: int) -> Spoken:
     option, content = candidate.option, candidate.content
-    brands = list(dict.fromkeys([component.brand for component in option.components if component.brand]))
-    known = option.components and all(c.attributes.allergens_known for c in option.components)
-    harmful = {allergen for c in option.components for allergen in c.attributes.allergens}
+    brands = {component.brand for component in option.components if component.brand}
     whole = len(option.components) == 1 and option.components[0].quantity_default == case.quantity_short
     return Spoken(
-        brand=brands[0] if len(brands) == 1 else "",
+        brand=brands.pop() if len(brands) == 1 else "",
         size=_size(option.components[0].content if whole else content),
-        allergens=tuple(sorted(harmful)) if known else None,
+        allergens=_allergens(option),
         unit_price_minor=_unit_price_minor(candidate.verdict.cost_minor, content),
         own_choice=candidate.is_own_choice,
         totals_minor=_totals_minor(turn, case, candidate, others_minor),
-        skus=tuple([component.sku for component in option.components]),
+        skus=skus,
         reserved_until_at=option.reserved_until_at,
     )
 
 
+def _allergens(option: Option) -> tuple[str, ...] | None:
+    """Of all its products together; None where one of them is unknown, or nothing is named."""
+    found: set[str] = set()
+    for component in option.components:
+        if not component.attributes.allergens_known:
+            return None
+        found.update(component.attributes.allergens)
+    return tuple(sorted(found)) if option.components else None
+
+
+@lru_cache(maxsize=4_096)
 def _size(content: Content | None) -> str:
     """As it is spoken: 400 g, 1.5 l, 6 pieces."""
     if content is None:
@@ -128,6 +140,7 @@ def _size(content: Content | None) -> str:
     return f"{amount} {content.unit}"
 
 
+@lru_cache(maxsize=4_096)
 def _unit_price_minor(cost_minor: int, content: Content | None) -> int:
     """By the kilogram, the litre or the piece; 0 where it is not known."""
     if content is None or not content.amount:
@@ -142,10 +155,9 @@ def _totals_minor(turn: Turn, case: Case, candidate: Candidate, others_minor: in
     if line is None or not 1 <= short <= _PIECES_MAX:
         return ()
     before_minor = others_minor - short * line.unit_price.minor
+    parts = [judge(candidate.option, question(turn, case, units)) for units in range(1, short)]
     totals = []
-    for units in range(1, short + 1):
-        whole = units == short
-        verdict = candidate.verdict if whole else judge(candidate.option, question(turn, case, units))
+    for verdict in (*parts, candidate.verdict):
         if verdict.reasons:
             return ()
         ours_minor = verdict.dearer_minor if verdict.pricing is Pricing.OLD_PRICE else 0
@@ -187,11 +199,13 @@ def letter_all(turn: Turn) -> None:
     open_cases = turn.conversation.open_cases
     if len(open_cases) < 2:
         return
-    taken = {case.letter for case in turn.conversation.cases if case.letter}
-    free = (letter for n in range(1, 27 * 26) if (letter := _letter(n)) not in taken)
+    taken = {case.letter for case in turn.conversation.cases}
+    n = 0
     for case in open_cases:
-        if not case.letter:
-            case.letter = next(free)
+        while not case.letter:
+            n += 1
+            if _letter(n) not in taken:
+                case.letter = _letter(n)
 
 
 def _letter(n: int) -> str:

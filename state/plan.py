@@ -16,6 +16,7 @@ from state.spans import span
 
 # When may the telephone ring, from this instant on?
 RingsFrom = Callable[[datetime], datetime]
+_MS = timedelta(milliseconds=1)
 
 
 class Digital(msgspec.Struct, frozen=True):
@@ -74,30 +75,35 @@ def _with_voice(
     policy: Policy, voice: Step, situation: Situation, room_ms: int
 ) -> tuple[Planned, ...] | None:
     """Digital windows, then calls. None: quiet hours keep every call out, so that digital goes alone."""
-    call_ms = {
-        n: policy.call_ms(n, voice.spacing_ms) + situation.queue_ms for n in range(1, situation.attempts + 1)
-    }
     windows = _windows(situation)
-    attempts = situation.attempts
-    while attempts > 0 and call_ms[attempts] > room_ms:
-        attempts -= 1
+    attempts, calls_ms = _attempts(policy, voice, situation, situation.attempts, room_ms)
     if attempts == 0:
         # No call fits: the default is applied, announced and written. A running window just ends.
         return _laid_out(situation, _fitted([w for w in windows if w.digital.opened_at], room_ms))
-    fitted = _fitted(windows, room_ms - call_ms[attempts])
-    digital_ms = sum(w.delay_ms + w.want_ms for w in fitted)
+    fitted = _fitted(windows, room_ms - calls_ms)
+    digital_ms = sum([w.delay_ms + w.want_ms for w in fitted])
     opens_at = situation.rings_from(_after(situation.starts_at, digital_ms))
     opens_ms = _ms(opens_at - situation.starts_at)
-    while attempts > 0 and opens_ms + call_ms[attempts] > room_ms:
-        attempts -= 1
+    attempts, calls_ms = _attempts(policy, voice, situation, attempts, room_ms - opens_ms)
     if attempts == 0:
         return None
     if fitted and opens_ms > digital_ms:
         # The telephone may not ring yet: the question stays open until it may.
         fitted[-1].want_ms += opens_ms - digital_ms
-    due_at = _after(opens_at, call_ms[attempts])
-    call = Planned(voice.name, voice.channels, attempts, opens_at, due_at)
+    call = Planned(voice.name, voice.channels, attempts, opens_at, _after(opens_at, calls_ms))
     return (*_laid_out(situation, fitted), call)
+
+
+def _attempts(
+    policy: Policy, voice: Step, situation: Situation, attempts: int, room_ms: int
+) -> tuple[int, int]:
+    """As many attempts as fit, at most so many, and how long they take."""
+    while attempts > 0:
+        calls_ms = policy.call_ms(attempts, voice.spacing_ms) + situation.queue_ms
+        if calls_ms <= room_ms:
+            return attempts, calls_ms
+        attempts -= 1
+    return 0, 0
 
 
 def _windows(situation: Situation) -> list[_Window]:
@@ -125,10 +131,10 @@ def _fitted(windows: list[_Window], room_ms: int) -> list[_Window]:
     """Shortened, the first ones first, then dropped in the same order, until they fit."""
     kept = list(windows)
     while True:
-        excess_ms = sum(w.delay_ms + w.want_ms for w in kept) - room_ms
+        excess_ms = sum([w.delay_ms + w.want_ms for w in kept]) - room_ms
         if excess_ms <= 0:
             return kept
-        if sum(w.delay_ms + w.least_ms for w in kept) <= room_ms:
+        if sum([w.delay_ms + w.least_ms for w in kept]) <= room_ms:
             for window in kept:
                 cut_ms = min(excess_ms, window.want_ms - window.least_ms)
                 window.want_ms -= cut_ms
@@ -155,8 +161,8 @@ def _laid_out(situation: Situation, windows: list[_Window]) -> tuple[Planned, ..
 
 
 def _after(at: datetime, ms: int) -> datetime:
-    return at + timedelta(0, 0, ms * 1_000)
+    return at + _MS * ms
 
 
-def _ms(span: timedelta) -> int:
-    return (span.days * 86_400_000) + span.seconds * 1_000 + span.microseconds // 1_000
+def _ms(length: timedelta) -> int:
+    return length // _MS

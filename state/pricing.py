@@ -39,22 +39,14 @@ def replacements(option: Option, units: int, short: int) -> tuple[Replacement, .
     )
 
 
-def cost_minor(option: Option, units: int, short: int) -> int:
-    """What so many units of a substitute cost; no fee is taken for a shortage of ours."""
-    total = 0
-    for component in option.components:
-        total += pieces(component, units, short) * component.unit_price.minor
-    return total
-
-
 def delta_minor(
     chosen: tuple[Chosen, ...], line: Line | None, refund_quantity: int, absorbed_minor: int
 ) -> int:
     """What a decision does to the order's total."""
     if line is None:
         return -absorbed_minor
-    replaced = sum(choice.quantity for choice in chosen)
-    paid = sum(part.pieces * part.unit_price.minor for choice in chosen for part in choice.components)
+    replaced = sum([choice.quantity for choice in chosen])
+    paid = sum([part.pieces * part.unit_price.minor for choice in chosen for part in choice.components])
     return paid - absorbed_minor - (replaced + refund_quantity) * line.unit_price.minor
 
 

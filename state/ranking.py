@@ -12,7 +12,7 @@ _THIS_TRIP = frozenset(
 )
 
 
-# By (not own choice, other brand, other size).
+# In words, by (not own choice, other brand, other size).
 _LIKENESS = {
     (own, brand, size): ", ".join(
         word for other, word in ((own, "own choice"), (brand, "same brand"), (size, "same size")) if not other
@@ -45,8 +45,7 @@ class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
         words = _LIKENESS[self.not_own_choice, self.other_brand, self.other_size]
         if self.price_distance == _FAR:
             return words or "as given"
-        apart = f"unit price apart by {self.price_distance:.3f}"
-        return f"{words}, {apart}" if words else apart
+        return f"{words}{', ' if words else ''}unit price apart by {self.price_distance:.3f}"
 
 
 def rank(

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from schemas.words import Channel, Kind
-from state.conversation import Case, Conversation, Planned
+from schemas.words import CaseState, Channel, Kind
+from state.conversation import Case, Conversation, Planned, worst_first
 from state.plan import Digital, last_dial_at
 from state.policy import Policy, Step
 from state.spans import span
@@ -12,7 +12,8 @@ from state.turn import Turn
 
 def waiting_cases(conversation: Conversation) -> list[Case]:
     """The open cases that are still the machine's, worst deadline first."""
-    return [case for case in conversation.open_cases if not case.taken and not case.stuck]
+    cases = conversation.cases
+    return worst_first([c for c in cases if c.state is CaseState.OPEN and not (c.taken or c.stuck)])
 
 
 def digital_steps(turn: Turn, anchor: Case, policy: Policy, running: Planned | None) -> tuple[Digital, ...]:
@@ -51,22 +52,24 @@ def channels_left(turn: Turn, step: Step) -> tuple[Channel, ...] | None:
     existing = [channel for channel in step.channels if conversation.facts.may_use(channel)]
     if not existing:
         return None
-    conditions = turn.rules.conditions
-    silenced = conditions.kills(conversation.store_id, _kind(conversation))
-    willing = [
-        channel
-        for channel in existing
-        if not silenced and not turn.has_opted_out(channel) and channel not in conditions.killed_channels
-    ]
+    if _is_silenced(turn):
+        return ()
+    killed = turn.rules.conditions.killed_channels
+    willing = [c for c in existing if c not in killed and not turn.has_opted_out(c)]
     if not willing:
         return ()
     working = tuple([channel for channel in willing if channel not in conversation.failed])
     return working or None
 
 
-def _kind(conversation: Conversation) -> Kind:
-    waiting = conversation.open_cases
-    return waiting[0].exception.kind if waiting else Kind.UNKNOWN
+def _is_silenced(turn: Turn) -> bool:
+    """Nobody may be contacted from this store, or about the kind of the most urgent case."""
+    conversation, conditions = turn.conversation, turn.rules.conditions
+    if not conditions.killed_kinds:
+        return conversation.store_id in conditions.killed_stores
+    open_cases = conversation.open_cases
+    kind = open_cases[0].exception.kind if open_cases else Kind.UNKNOWN
+    return conditions.kills(conversation.store_id, kind)
 
 
 def attempts_left(turn: Turn, anchor: Case, policy: Policy) -> int:

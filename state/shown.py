@@ -18,12 +18,11 @@ def shown(
     verdict: ResponseVerdict | None,
 ) -> CaseChanged:
     """A case as it stands now; with the verdict about a response, if there was one."""
-    exception, decision = case.exception, case.decision
+    exception, decision, line = case.exception, case.decision, case.exception.line
     running = conversation.plan[0] if conversation.running and conversation.plan and case.is_open else None
-    line = exception.line
     short = case.quantity_short
     return CaseChanged(
-        case_id=case.case_id,
+        case_id=exception.exception_id,
         order_id=conversation.order_id,
         conversation_id=conversation.conversation_id,
         customer_ref=conversation.customer_ref,

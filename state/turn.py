@@ -15,7 +15,7 @@ from schemas.commands import (
 )
 from schemas.facts import Line
 from schemas.ids import command_id
-from schemas.words import Arm, CaseState, Channel, HoldState, Purpose
+from schemas.words import Arm, CaseState, Channel, HoldState, Mode, Purpose
 from state.conversation import Case, Conversation, Send
 from state.policy import DIGITAL, Policy
 from state.quiet import exempt_span, zones_of
@@ -76,7 +76,9 @@ class Turn:
         """When the default applies: the last window's close, or the limit, whichever is earlier."""
         limit_at = self.limit_at(case)
         plan = self.conversation.plan
-        return min(plan[-1].due_at, limit_at) if plan and not case.taken else limit_at
+        if not plan or case.taken or plan[-1].due_at > limit_at:
+            return limit_at
+        return plan[-1].due_at
 
     def ended(self, case: Case) -> None:
         """An open case is open no more. Only a plan that was made for its deadline must be made anew."""
@@ -89,8 +91,9 @@ class Turn:
 
     def may_contact(self, channel: Channel, case: Case) -> bool:
         """A shadow contacts nobody; the holdout's customers are left alone, but not its trouble."""
-        held_out = self.conversation.arm is Arm.HOLDOUT and channel is not Channel.PERSON
-        return not (case.is_shadow or held_out)
+        if case.mode is Mode.SHADOW:
+            return False
+        return self.conversation.arm is not Arm.HOLDOUT or channel is Channel.PERSON
 
     def touch(self, case: Case, verdict: ResponseVerdict | None = None) -> None:
         """The case changed, or a response about it was judged: the register will hear of it."""
@@ -178,7 +181,7 @@ class Turn:
         for send in sent[1:]:
             again = command_id(conversation.conversation_id, send.n)
             self.effects.append(msgspec.structs.replace(command, command_id=again, channel=send.channel))
-        fresh = [c for c in channels if c is not Channel.PERSON and c not in conversation.used]
+        fresh = [c for c in channels if c not in conversation.used and c is not Channel.PERSON]
         conversation.used = (*conversation.used, *fresh)
         return sent
 
@@ -246,10 +249,9 @@ class Turn:
 
     def usable(self, channel: Channel) -> bool:
         """Whether something may be sent on a channel at all: address, consent, wishes, switches."""
-        conversation, facts = self.conversation, self.conversation.facts
-        conditions = self.rules.conditions
+        conversation, conditions = self.conversation, self.rules.conditions
         return (
-            facts.may_use(channel)
+            conversation.facts.may_use(channel)
             and channel not in conversation.failed
             and not self.has_opted_out(channel)
             and channel not in conditions.killed_channels
@@ -268,7 +270,8 @@ class Turn:
 
     def order_delta_minor(self, without: Case | None = None) -> int:
         """What the order's decisions add to its total, all of them or those of the other cases."""
-        return sum([case.delta_minor for case in self.conversation.cases if case is not without])
+        cases = self.conversation.cases
+        return sum([case.delta_minor for case in cases if case.decision is not None and case is not without])
 
     def finish(self) -> tuple[Conversation, list[Effect | QuarantineRecord]]:
         """The moved conversation, and all effects with what the register is to show at the end."""
@@ -283,7 +286,7 @@ class Turn:
                     self.conversation,
                     case,
                     self.now,
-                    default_at=self.default_at(case) if case.is_open else None,
+                    default_at=self.default_at(case) if case.state is CaseState.OPEN else None,
                     refused=self.refused.get(case_id, ()),
                     verdict=verdict,
                 )

@@ -20,6 +20,8 @@ def hear(turn: Turn, event: ResponseReceived) -> bool:
     """An opt-out comes first, whatever else the response says; then its answers."""
     turn.heard_on = event.channel
     match event.signal:
+        case Signal.NONE:
+            pass
         case Signal.OPT_OUT_KEYWORD | Signal.OPT_OUT_SENTENCE:
             news = opt_out(turn, SILENCED)
             if news and event.signal is Signal.OPT_OUT_SENTENCE:

@@ -31,20 +31,21 @@ def wakeups(conversation: Conversation, rules: Rules) -> list[Wakeup]:
         found.append((conversation.remove_at, "remove", ""))
     policies = rules.shelf.by_key
     for case in conversation.cases:
-        state = case.state
+        state, exception = case.state, case.exception
         if state is CaseState.CLOSED:
             continue
+        case_id = exception.exception_id
         if state is CaseState.OPEN and not case.stuck:
-            limit_at = case.exception.fulfilment_deadline_at - policies[case.policy].write_margin
-            found.append((limit_at, "limit", case.case_id))
+            limit_at = exception.fulfilment_deadline_at - policies[case.policy].write_margin
+            found.append((limit_at, "limit", case_id))
         if state is CaseState.DONE:
-            found.append((closes_at(case), "close", case.case_id))
+            found.append((closes_at(case), "close", case_id))
         if case.retry_at is not None:
-            found.append((case.retry_at, "retry", case.case_id))
+            found.append((case.retry_at, "retry", case_id))
         if case.proof_at is not None:
-            found.append((case.proof_at, "proof", case.case_id))
+            found.append((case.proof_at, "proof", case_id))
         if case.watch_at is not None:
-            found.append((case.watch_at, "watch", case.case_id))
+            found.append((case.watch_at, "watch", case_id))
     return found
 
 

@@ -89,6 +89,16 @@ def test_all_that_is_wrong_with_a_product_stands_in_one_reason():
     )
 
 
+def test_each_component_costs_its_own_pieces():
+    both = an_option(
+        components=(
+            a_component(quantity_default=2, unit_price=pounds(150)),
+            a_component(sku="b", quantity_default=1, unit_price=pounds(99)),
+        )
+    )
+    assert judge(both, asked()).cost_minor == 399
+
+
 def test_an_option_without_any_product_is_none():
     assert reasons(but(an_option(), components=()), asked()) == ("it names no product",)
 

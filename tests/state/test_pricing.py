@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.facts import Chosen
-from state.pricing import content_of, cost_minor, delta_minor, pieces, replacements, rescaled
+from state.pricing import content_of, delta_minor, pieces, replacements, rescaled
 from tests.builders import a_component, a_line, an_option, grams, pounds
 
 COUNT = st.integers(1, 50)
@@ -24,16 +24,6 @@ def test_more_units_never_need_fewer_pieces_and_all_need_the_default(default, un
     component = a_component(quantity_default=default)
     assert pieces(component, units, short) <= pieces(component, units + 1, short)
     assert pieces(component, short, short) == default
-
-
-def test_each_component_costs_its_own_pieces():
-    both = an_option(
-        components=(
-            a_component(quantity_default=2, unit_price=pounds(150)),
-            a_component(sku="b", quantity_default=1, unit_price=pounds(99)),
-        )
-    )
-    assert cost_minor(both, 1, 1) == 399
 
 
 def test_a_decision_changes_the_total_by_what_is_paid_less_what_is_not_delivered():

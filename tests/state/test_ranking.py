@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.facts import Content, OwnChoice
 from schemas.words import OptionKind
-from state.pricing import content_of, cost_minor
+from state.pricing import content_of, pieces
 from state.ranking import Rank, rank
 from tests.builders import NOON, a_component, a_customer, a_line, a_way, an_option, grams, pounds
 
@@ -17,7 +17,8 @@ LINE = a_line()
 def ranked(option, line=LINE, facts=None) -> Rank:
     short = line.quantity_ordered - line.quantity_available if line is not None else 0
     content = content_of(option, short, short)
-    return rank(option, line, facts or a_customer(), short, cost_minor(option, short, short), content)
+    cost_minor = sum(pieces(c, short, short) * c.unit_price.minor for c in option.components)
+    return rank(option, line, facts or a_customer(), short, cost_minor, content)
 
 
 def order(*options, line=LINE, facts=None) -> list[str]:
