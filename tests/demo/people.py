@@ -129,7 +129,8 @@ class People:
         await self._think()
         door = self._simulators["smtp"].control
         async with self._session.get(f"{door}/_control/messages", params={"to": person.email}) as found:
-            links = (await found.json())[-1]["links"]
+            # The latest may tell already what became of it, and ask nothing.
+            links = [one["links"][-1] for one in await found.json() if one["links"]]
         await self._choose(links[-1], 0)
         self.did["used the page"] += 1
 
