@@ -61,7 +61,8 @@ ENGINE_TALLIES: dict[str, Family] = {
     )
 }
 RESTORE_S = _family(
-    *(_worker, _gauge, "engine_restore_seconds", "How long the partition's latest restore took."),
+    *(_worker, _gauge, "engine_restore_seconds"),
+    "How long the partition's latest restore took, or has taken so far.",
     labels=_by_partition,
 )
 CLOCK_APART_S = _family(

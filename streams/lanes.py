@@ -43,6 +43,7 @@ class Lane:
         """The next offset to be processed, how many records wait from there on, and since when it is that one."""
         self._ends = ends
         self._clock = clock
+        self._taken_s = clock.monotonic()
         self._inbox: deque[tuple[Batch, Done]] = deque()
         self._arrived = asyncio.Event()
         self.told_to_stop = False
@@ -90,6 +91,11 @@ class Lane:
     def at_end(self) -> bool:
         """Ask the broker whether everything in the source is processed; for tests."""
         return self._next_offset >= self._ends.end(self.partition)
+
+    @property
+    def restore_s(self) -> float:
+        """How long its latest restore took, or has taken so far."""
+        return self.ledger.tally.restore_s if self.opened else self._clock.monotonic() - self._taken_s
 
     def lag(self) -> int:
         """How many records of the source are not processed; asks the broker, and not for long."""

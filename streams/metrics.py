@@ -21,7 +21,8 @@ class EngineCollector(Collector):
         tallies, lanes = list(self._lanes.tallies.items()), list(self._lanes.lanes.items())
         for field, family in metrics.ENGINE_TALLIES.items():
             yield family.sampled((partition, getattr(tally, field)) for partition, tally in tallies)
-        yield metrics.RESTORE_S.sampled((partition, tally.restore_s) for partition, tally in tallies)
+        restores = {at: tally.restore_s for at, tally in tallies} | {at: lane.restore_s for at, lane in lanes}
+        yield metrics.RESTORE_S.sampled(restores.items())
         yield metrics.CLOCK_APART_S.sampled((at, tally.clock_apart_ms / 1_000) for at, tally in tallies)
         yield metrics.DEADLINE_LAG_S.sampled((at, max(0, lane.overdue_ms) / 1_000) for at, lane in lanes)
         yield metrics.LAG.sampled(self._lanes.lags().items())

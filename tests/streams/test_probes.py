@@ -16,8 +16,10 @@ from streams.ends import Ends
 from streams.envelope import Progress
 from streams.lanes import Lane, Lanes
 from streams.ledger import Ledger
+from streams.metrics import EngineCollector
 from streams.outcomes import Unreachable
 from streams.settings import LedgerSettings
+from streams.tally import Tally
 from streams.transactions import Transactions
 from tests.streams.job import Event, Job
 from tests.streams.processes import Worker
@@ -247,3 +249,19 @@ def test_a_broker_that_does_not_answer_is_asked_about_one_partition_only(
     assert lanes.lags() == {}
     lanes.watch()
     assert lane.stands(0) == ""
+
+
+def test_a_restore_is_told_while_it_goes_on(lane: Lane, clock: SteppedClock) -> None:
+    lanes = Lanes(lambda *_: lane.ledger, Silent({}, "app", "x"), clock, lambda _: None)
+    lanes.lanes, lanes.tallies = {3: lane}, {3: lane.ledger.tally, 4: Tally(restore_s=5.0)}
+
+    def told() -> dict[str, float]:
+        metrics = EngineCollector(lanes).collect()
+        [found] = [metric for metric in metrics if metric.name == "saveline_engine_restore_seconds"]
+        return {sample.labels["partition"]: sample.value for sample in found.samples}
+
+    clock.now_s = 90.0
+    assert told() == {"3": 90.0, "4": 5.0}
+    lane.ledger.tally.restore_s, lane.opened = 95.0, True
+    clock.now_s = 200.0
+    assert told() == {"3": 95.0, "4": 5.0}
