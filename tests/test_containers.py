@@ -128,8 +128,8 @@ def test_saveline_up_uses_the_parts_that_the_environment_names(tmp_path: Path, d
             assert line, up.communicate()[1]
             parts = json.loads(line)["parts"]
             assert not parts.keys() & {"kafka", "postgres", "s3"}
-            assert requests.get(f"http://localhost:{port}/readyz", timeout=5).ok
-            assert requests.get(f"{parts['connectors']['url']}/readyz", timeout=5).ok
+            assert requests.get(f"http://localhost:{port}/readyz", timeout=60).ok
+            assert requests.get(f"{parts['connectors']['url']}/readyz", timeout=60).ok
         finally:
             up.send_signal(signal.SIGINT)
-            assert up.wait(60) == 0
+            assert up.wait(120) == 0

@@ -47,7 +47,7 @@ class Given(msgspec.Struct, frozen=True):
 
 def client_of(given: Given) -> Any:
     config = Config(
-        retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=5, s3={"addressing_style": "path"}
+        retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"}
     )
     return boto3.client(
         "s3",

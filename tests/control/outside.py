@@ -290,8 +290,8 @@ class Outside:
     def _quiescent(self, process: str) -> bool:
         try:
             return bool(self.asks(process, "/_test/quiescent").json()["quiescent"])
-        except requests.ConnectionError:
-            # It was killed, and is not back yet.
+        except requests.RequestException:
+            # It was killed, and is not back yet; or it is busy.
             return False
 
     def says(self, *words: str) -> Row:

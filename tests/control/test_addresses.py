@@ -68,7 +68,7 @@ def test_every_secret_file_is_named_is_its_owners_alone_and_no_secret_is_printed
 @pytest.mark.parametrize("process", OURS)
 def test_every_process_tells_whether_it_lives_is_ready_and_rests(outside: Outside, process: str) -> None:
     for path in ("/livez", "/readyz"):
-        assert outside.asks(process, path).ok
+        until(lambda path=path: outside.asks(process, path).ok, f"{path} of {process}")
     assert outside.asks(process, "/version").json()["version"]
     assert "process_resident_memory_bytes" in outside.asks(process, "/metrics").text
     outside.rests(process)
@@ -89,5 +89,5 @@ def test_what_is_killed_comes_back_and_a_folder_has_one_owner(outside: Outside) 
 def _answers(outside: Outside) -> bool:
     try:
         return outside.asks("edge", "/readyz").ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False

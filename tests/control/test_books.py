@@ -33,6 +33,8 @@ class Answered:
         body = {"request_id": "request-1", "decisions": [chosen | shown]}
         self.answer: Row = requests.post(self.link, json=body, headers=JSON, timeout=TIMEOUT_S).json()
         self.case = outside.case(ann, lambda case: case["state"] in ("done", "closed"))
+        # What the topic has, the register shows a moment later.
+        outside.rests("connectors")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.control.outside import Order, Outside, Row, until
+from tests.control.outside import Order, Outside, Row, Seen, until
 
 pytestmark = pytest.mark.real
 YES = {"hears": "Am I speaking", "say": "yes speaking", "wait_ms": 100}
@@ -194,12 +194,18 @@ def test_what_follows_from_an_exception_belongs_to_its_trace_up_to_the_evidence(
     outside.awaits("EvidenceStored", order_id=order.order_id)
     outside.awaits("TriggerReceived", order_id=order.order_id)
     outside.case(order, lambda case: case["state"] in ("done", "closed"))
-    ours = [one for one in outside.seen if one.value.get("order_id") == order.order_id]
-    assert {one.topic for one in ours} == {
+    topics = {
         *("case.events.v1", "channel.sms.v1", "line.holds.v1", "oms.updates.v1", "fulfilment.triggers.v1"),
         *("fulfilment.receipts.v1", "evidence.requests.v1", "case.changes.v1", "case.evidence.v1"),
     }
-    assert {one.headers.get("traceparent", b"").decode() for one in ours} == {order.traceparent}
+
+    def ours() -> list[Seen]:
+        return [one for one in outside.read() if one.value.get("order_id") == order.order_id]
+
+    # What is in one topic may be read before what was written earlier to another.
+    until(lambda: {one.topic for one in ours()} >= topics, f"something of it on each of {topics}")
+    assert {one.topic for one in ours()} == topics
+    assert {one.headers.get("traceparent", b"").decode() for one in ours()} == {order.traceparent}
     asked = outside.book("oms", "request", order=order.order_id)
     assert {entry["headers"].get("traceparent") for entry in asked} == {order.traceparent}
 

@@ -75,7 +75,7 @@ class Hooks:
     ) -> requests.Response:
         signature = RequestValidator(token).compute_signature(self.url + path, form)
         headers = {"X-Twilio-Signature": signature, **headers}
-        return requests.post(self.url + path, data=form, headers=headers, timeout=10)
+        return requests.post(self.url + path, data=form, headers=headers, timeout=60)
 
     def text(self, body: str, sid: str = "SM9", **more: str) -> list[ResponseReceived]:
         form = {"MessageSid": sid, "From": ANN, "To": US, "Body": body, **more}
@@ -113,7 +113,7 @@ def test_what_is_not_signed_for_us_changes_nothing(hooks: Hooks, how: str) -> No
     )
     form = {**DELIVERED, "MessageStatus": "failed"} if how == "tampered" else DELIVERED
     headers = {} if how == "unsigned" else {"X-Twilio-Signature": signature, "Host": "elsewhere.test"}
-    answer = requests.post(hooks.url + STATUS, data=form, headers=headers, timeout=10)
+    answer = requests.post(hooks.url + STATUS, data=form, headers=headers, timeout=60)
     assert answer.status_code == 403
     assert hooks.rig.told(COMMAND) == ["sent"]
 

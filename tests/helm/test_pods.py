@@ -97,9 +97,9 @@ def test_the_rendered_process_starts_beside_the_others_and_meets_its_probes(
     def meets(probe: str) -> bool:
         path = one[probe]["httpGet"]["path"]
         assert one[probe]["httpGet"]["port"] == "platform"
-        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=5).ok
+        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=30).ok
 
-    part.start(lambda: meets("readinessProbe"), timeout_s=120)
+    part.start(lambda: meets("readinessProbe"), timeout_s=240)
     try:
         assert meets("livenessProbe")
         assert meets("startupProbe")
@@ -114,7 +114,7 @@ def ended(command: list[str], given: dict[str, str], folder: Path) -> tuple[int,
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

@@ -26,7 +26,7 @@ EXPRESSIONS = [
 
 
 def scraped(life: Lived, process: str) -> str:
-    with urllib.request.urlopen(f"{life.stack.url_of(process)}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{life.stack.url_of(process)}/metrics", timeout=60) as answer:
         return str(answer.read().decode())
 
 

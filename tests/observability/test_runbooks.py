@@ -52,7 +52,7 @@ def followed(command: str, life: Lived) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     life.told[command] = done.stdout

@@ -71,7 +71,7 @@ def test_what_was_set_aside_is_shown_with_its_reason_and_discarded(
         count = re.search(waiting, said)
         return said if count and int(count[1]) >= GARBAGE else ""
 
-    said = until(set_aside, "all of it in quarantine")
+    said = until(set_aside, "all of it in quarantine", 600)
     rate = re.search(rf'topic="{re.escape(Topic.EXCEPTIONS)}"}} => ([0-9.]+)', said)
     assert rate is not None, said
     assert float(rate[1]) > 0

@@ -189,7 +189,7 @@ def test_a_process_does_only_the_parts_that_it_is_told(
         # Its own topics are read, and the text, which lies there as long, is left to others.
         assert running.told(OrderCompleted)
         with psycopg.connect(dsn) as connection:
-            until(lambda: connection.execute("SELECT 1 FROM customers").fetchone(), "the vault", 60)
+            until(lambda: connection.execute("SELECT 1 FROM customers").fetchone(), "the vault")
             assert connection.execute("SELECT count(*) FROM claims").fetchone() == (0,)
         assert not running.simulators["twilio"].book("request", method="POST")
     finally:

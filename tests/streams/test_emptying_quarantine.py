@@ -71,24 +71,24 @@ class Ward:
         return [(one.value(), one.headers()) for one in self.upstream() if one.key() == self.key]
 
     def upstream(self) -> list[Message]:
-        consumer = Consumer(
-            {
-                **self.client,
-                "group.id": self.app,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
+        """All that is committed there, once every transaction that is there now is over, other tests' as well."""
+        reads = {**self.client, "group.id": self.app, "enable.partition.eof": True}
+        any_end = Consumer({**reads, "isolation.level": "read_uncommitted"})
+        consumer = Consumer({**reads, "isolation.level": "read_committed"})
         partitions = consumer.list_topics(UPSTREAM, timeout=20).topics[UPSTREAM].partitions
-        consumer.assign([TopicPartition(UPSTREAM, partition, 0) for partition in partitions])
-        found, left = [], len(partitions)
-        while left:
-            message = consumer.poll(20)
+        places = [TopicPartition(UPSTREAM, partition, 0) for partition in partitions]
+        ends = {place.partition: any_end.get_watermark_offsets(place, timeout=60)[1] for place in places}
+        any_end.close()
+        consumer.assign(places)
+        found = []
+        while ends:
+            message = consumer.poll(60)
             assert message is not None
-            if message.error():
-                left -= 1
-            else:
+            if not message.error():
                 found.append(message)
+            elif message.offset() >= ends[message.partition()]:
+                del ends[message.partition()]
+                consumer.pause([TopicPartition(UPSTREAM, message.partition())])
         consumer.close()
         return found
 
@@ -118,7 +118,7 @@ def test_a_record_is_replayed_as_it_was_with_its_headers_and_without_its_trace(w
     assert value == b"\x00bytes"
     [record] = ward.quarantine.records()
     assert headers == [("theirs", b"kept"), ("replayed-from", record.id.encode()), ("attempt", b"2")]
-    assert ward.quarantine.settled()[record.id].by == "ann"
+    assert until(ward.quarantine.settled, "the marker")[record.id].by == "ann"
 
 
 def test_what_was_replayed_or_discarded_is_not_replayed_again(ward: Ward) -> None:

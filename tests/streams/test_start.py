@@ -38,7 +38,7 @@ def test_a_worker_starts_without_what_only_other_processes_use() -> None:
         [sys.executable, "-c", BUILD.format(elsewhere=ELSEWHERE)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     loaded, usable = said.stdout.splitlines()

@@ -31,7 +31,7 @@ def oms(tmp_path: Path) -> Iterator[Simulator]:
             f"{oms.url}/orders/A1/decisions",
             json=decision,
             headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=10,
+            timeout=60,
         )
         assert answer.ok
     yield oms

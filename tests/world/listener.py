@@ -29,11 +29,11 @@ class Listener:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(60)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -74,7 +74,7 @@ class Listener:
     def on(self, path: str) -> list[Form]:
         return [form for heard, form, _ in self.heard if heard == path]
 
-    def expect(self, path: str, n: int = 1, timeout_s: float = 30.0) -> list[Form]:
+    def expect(self, path: str, n: int = 1, timeout_s: float = 90.0) -> list[Form]:
         give_up = time.monotonic() + timeout_s
         while len(self.on(path)) < n:
             assert time.monotonic() < give_up, f"{len(self.on(path))} of {n} requests on {path}: {self.heard}"

@@ -84,8 +84,8 @@ class S3:
             aws_secret_access_key=secret_key or self.secret_key,
             config=Config(
                 retries={"total_max_attempts": 1},
-                connect_timeout=2,
-                read_timeout=10,
+                connect_timeout=10,
+                read_timeout=60,
                 s3={"addressing_style": "path"},
             ),
         )

@@ -134,9 +134,9 @@ def test_a_code_reaches_the_driver_once_and_the_fulfilment_only_its_reference(wh
     picked = {"case_id": "x2", "version": 0, "option_id": "code", "note": CODE}
     body = {"request_id": "request-1", "decisions": [picked]}
     path = "/app/v1/conversations/order-2~x2/decisions"
-    until(lambda: whole.asks("APP", path, body).status_code == 200, "the offer", 60)
+    until(lambda: whole.asks("APP", path, body).status_code == 200, "the offer")
     fulfilment = whole.stack.simulators["fulfilment"]
-    triggers = fulfilment.expect("trigger", timeout_s=60, order="order-2", trigger="instructions")
+    triggers = fulfilment.expect("trigger", timeout_s=120, order="order-2", trigger="instructions")
     ref = f"/driver/v1/refs/{triggers[0]['reference']}"
     assert CODE not in json.dumps(triggers)
     assert whole.asks("DRIVER", ref).json() == {"text": CODE}
@@ -148,9 +148,9 @@ def test_who_cannot_be_asked_gets_the_default_and_nothing_is_lost(whole: Whole) 
     whole.knows("customer-3")
     whole.troubled(3)
     whole.troubled(4, fulfilment_deadline_at=whole.clock.now() + timedelta(seconds=15))
-    until(lambda: whole.case(3).get("written_at"), "the default at once", 60)
+    until(lambda: whole.case(3).get("written_at"), "the default at once")
     assert whole.case(3)["resolution"] == "refunded"
-    until(lambda: whole.case(3)["announced"] == "not_possible", "the note", 30)
+    until(lambda: whole.case(3)["announced"] == "not_possible", "the note")
     until(lambda: whole.case(4).get("written_at"), "the default at the deadline", 90)
     assert (whole.case(4)["actor"], whole.case(4)["resolution"]) == ("default", "refunded")
     sent = whole.rows(

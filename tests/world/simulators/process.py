@@ -12,7 +12,7 @@ import requests
 from tests.world.part import Part, answers, free_port
 
 _ROOT = Path(__file__).parents[3]
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 60.0
 
 
 class Simulator:
@@ -81,7 +81,7 @@ class Simulator:
         self,
         kind: str,
         n: int = 1,
-        timeout_s: float = 30.0,
+        timeout_s: float = 90.0,
         where: Callable[[dict[str, Any]], bool] = lambda _entry: True,
         **fields: Any,
     ) -> list[dict[str, Any]]:
