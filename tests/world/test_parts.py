@@ -56,9 +56,11 @@ def test_a_part_that_never_becomes_ready_is_not_left_running(tmp_path: Path) -> 
 
 
 OWNER = """
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
     from tests.world.part import Part
+    # Whoever runs these tests in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     part = Part("child", [sys.executable, "-c", "import time; time.sleep(600)"], Path(sys.argv[1]) / "log")
     part.start(lambda: True)
     print(part.pid, flush=True)
@@ -77,7 +79,7 @@ def test_parts_die_with_their_owner_however_it_dies(tmp_path: Path, how: signal.
     child = int(owner.stdout.readline())
     assert psutil.pid_exists(child)
     owner.send_signal(how)
-    owner.wait()
+    owner.wait(60)
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
