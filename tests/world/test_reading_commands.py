@@ -279,6 +279,15 @@ def test_the_operators_commands_do_their_work_with_their_own_rights(system: Syst
     code, said, faults = system.command("quarantine", "ls", "--json")
     assert code == 0, faults
     assert [json.loads(line)["topic"] for line in said.splitlines()] == ["order.exceptions.v1"]
+    # It goes where it came from, and from there into quarantine once more: nobody mended it.
+    code, said, faults = system.command("quarantine", "replay", "--all")
+    assert code == 0, faults
+
+    def again() -> bool:
+        listed = system.command("quarantine", "ls", "--json")[1].splitlines()
+        return [json.loads(line)["attempt"] for line in listed] == [2]
+
+    until(again, "the second attempt")
     code, said, faults = system.command("quarantine", "discard", "--all", "--why", "no order's")
     assert (code, said) == (0, "1 discarded\n"), faults
     # Whoever may only read cannot settle.
