@@ -45,6 +45,10 @@ class Lexicon(msgspec.Struct, frozen=True):
     negators: frozenset[str]  # in a product's name: "no" sugar is not sugar
     whereabouts: frozenset[str]  # before a place: "in the bin" is not behind it
     function_words: frozenset[str]  # never the name of a product by themselves
+    exclaimed: frozenset[str]  # words of names that by themselves praise, swear or ask
+    days: frozenset[str]  # a time that is an answer by itself
+    hours: frozenset[str]  # a time that is one behind a day: "morning" greets
+    elsewhere: Mapping[str, str]  # other words for what is done at the door -> as the offers say it
     opt_out_words: frozenset[str]
     opt_out_patterns: tuple[re.Pattern[str], ...]
     opt_out_exceptions: tuple[re.Pattern[str], ...]
@@ -87,8 +91,12 @@ SLOTS = frozenset(
         "PHRASE",
         "NAME",
         "PLACE",
+        "TIME",
+        "HOUR",
+        "WORD",
         "SIZE",
         "AMOUNT",
+        "COUNT",
         "PRICE",
         "MOST",
         "MORE",

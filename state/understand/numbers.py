@@ -88,6 +88,9 @@ def size_at(said: Sequence[str], at: int, lexicon: Lexicon) -> Iterator[tuple[in
         if end < len(said) and said[end] in lexicon.units:
             measure, base = lexicon.units[said[end]]
             yield end + 1, (measure, amount * base)
+    if said[at] == "size":
+        for end, amount in number_at(said, at + 1, lexicon):
+            yield end, ("numbered", amount)
     if said[at] in {"pack", "box", "bag"} and said[at + 1 : at + 2] == ("of",):
         for end, amount in number_at(said, at + 2, lexicon):
             yield end, ("count", amount)
@@ -104,17 +107,26 @@ def _amounts(said: Sequence[str], at: int, lexicon: Lexicon) -> Iterator[tuple[i
             yield end + 3, amount + Decimal("0.5")
 
 
-_PRINTED = re.compile(r"(?:(\d+)\s*[x×]\s*)?(\d+(?:[.,]\d+)?)\s*([^\W\d_]+)")  # noqa: RUF001 - printed so
+_PRINTED = re.compile(r"(?:(\d+)\s*[x×]\s*)?(\d+(?:[.,]\d+)?)\s*([^\W\d_]+|%)|\bsize (\d+)")  # noqa: RUF001 - printed so
 
 
 def printed_size(size: str, lexicon: Lexicon) -> Size | None:
     """The size on a pack ("6 x 330 ml", "9 pack"), or None where it states none that we can compare."""
-    found = _PRINTED.search(plain(size))
-    if found is None:
-        return None
-    times, amount, unit = found.groups()
-    if unit not in lexicon.units:
-        return None
-    measure, base = lexicon.units[unit]
-    value = _digits(amount)
-    return None if value is None else (measure, value * base * int(times or 1))
+    return next(_printed(size, lexicon), None)
+
+
+def printed_sizes(text: str, lexicon: Lexicon) -> frozenset[Size]:
+    """All that a name and a size state: of "Lean Mince 5% fat, 2 x 500 g" the share, the whole and the two."""
+    return frozenset(_printed(text, lexicon))
+
+
+def _printed(text: str, lexicon: Lexicon) -> Iterator[Size]:
+    for times, amount, unit, numbered in _PRINTED.findall(plain(text)):
+        if numbered:
+            yield "numbered", Decimal(numbered)
+        value = _digits(amount)
+        if value is not None and unit in lexicon.units:
+            measure, base = lexicon.units[unit]
+            yield measure, value * base * int(times or 1)
+            if times:
+                yield "count", Decimal(times)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import OSA
 
 from state.understand.lexicon import Lexicon, lexicon
-from state.understand.numbers import number_at, price_at, printed_size, size_at
+from state.understand.numbers import number_at, price_at, printed_size, printed_sizes, size_at
 from state.understand.records import Offer
 from state.understand.words import stem, typos, words
 
@@ -41,6 +41,7 @@ class Catalogue:
         self.brands = {o.n: words(o.brand) for o in offers}
         self.names = {o.n: words(o.name) for o in offers}
         self.sizes = {o.n: printed_size(o.size, lexicon) for o in offers}
+        self.printed = {o.n: printed_sizes(f"{o.name} {o.size}", lexicon) for o in offers}
         self.prices = {o.n: o.price_minor for o in offers}
         self.where = {n: self.lexicon.whereabouts.intersection(name) for n, name in self.names.items()}
         self.place_words = {word for name in self.names.values() for word in name}
@@ -119,7 +120,7 @@ class Catalogue:
     def _numbered(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for end, value in number_at(said, at, self.lexicon):
             yield Slot(end, "KEY", frozenset(n for n in self.all if n == value))
-        if at + 1 == len(said):
+        if at > 0:
             yield Slot(at + 1, "HEARD", self.all & {self.lexicon.heard_as.get(said[at], 0)}, exact=False)
 
     def _in_order(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
@@ -136,6 +137,8 @@ class Catalogue:
         elif place is not None:
             fits = frozenset(order[place - 1 : place])
             yield Slot(end, "ORDINAL", fits)
+            if said[at] not in self.lexicon.exclaimed:
+                yield Slot(end, "WORD", fits)
             if end == at + 2:
                 # "2nd", typed, is a key; a spoken "second" may begin a sentence.
                 yield Slot(end, "KEY", fits)
@@ -145,11 +148,19 @@ class Catalogue:
             yield Slot(end, "PRICE", frozenset(n for n, price in self.prices.items() if price == minor > 0))
         for end, size in size_at(said, at, self.lexicon):
             if size[0] != "count" or said[at] in self.lexicon.packs or said[end - 1] in self.lexicon.packs:
-                yield Slot(end, "SIZE", frozenset(n for n, own in self.sizes.items() if own == size))
+                fits = frozenset(n for n, own in self.printed.items() if size in own)
+                yield Slot(end, "SIZE", fits)
+                # Typed as it is printed; who says so many grams may weigh anything.
+                if size[0] == "share" or (said[at].isdecimal() and size[0] in {"mass", "volume"}):
+                    yield Slot(end, "WORD", fits)
         for end, amount in number_at(said, at, self.lexicon):
             if amount >= 100:
                 fits = frozenset(n for n, own in self.sizes.items() if own and own[1] == amount)
                 yield Slot(end, "AMOUNT", fits)
+            if amount >= 4 and amount not in self.all:
+                yield Slot(
+                    end, "COUNT", frozenset(n for n, own in self.printed.items() if ("count", amount) in own)
+                )
 
     def _superlatives(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in (2, 1):
@@ -178,6 +189,22 @@ class Catalogue:
         where = said[at] if said[at] in self.lexicon.whereabouts else ""
         start = at + bool(where)
         start += said[start : start + 1] in (_DETERMINERS if where else _DETERMINERS[:1])
+        for length in (4, 3, 2, 1):
+            meant = self.lexicon.elsewhere.get(" ".join(said[start : start + length]))
+            if meant and start + length <= len(said):
+                kind = (
+                    "TIME"
+                    if meant in self.lexicon.days
+                    else "HOUR"
+                    if meant in self.lexicon.hours
+                    else "PLACE"
+                )
+                fits = frozenset(n for n, name in self.names.items() if meant in name)
+                yield Slot(
+                    start + length,
+                    kind,
+                    frozenset(n for n in fits if not where or where in (self.where[n] or {"on"})),
+                )
         for slot in self._named(said, start) if start < len(said) else ():
             fits = frozenset(n for n in slot.fits if not where or where in (self.where[n] or {"on"}))
             if slot.kind == "NAME" and all(word in self.place_words for word in said[start : slot.end]):
@@ -192,15 +219,32 @@ class Catalogue:
                 yield Slot(at + length, "NAME", fits)
         word = stem(said[at])
         if word in self.calls:
-            yield Slot(at + 1, "NAME", frozenset(self.calls[word]))
+            yield from self._called(word, Slot(at + 1, "NAME", frozenset(self.calls[word])))
         elif self._may_name(said[at]):
-            if word in self.mistyped:
-                yield Slot(at + 1, "NAME", frozenset(self.mistyped[word]), exact=False)
+            near = self.mistyped.get(word) or self._sounding(word)
+            yield from self._called(word, Slot(at + 1, "NAME", frozenset(near), exact=False))
             # A recogniser writes one word as two: "sour dough".
             halves = stem("".join(said[at : at + 2]))
             if len(said) > at + 1 and halves in self.calls:
-                yield Slot(at + 2, "NAME", frozenset(self.calls[halves]), exact=False)
+                yield from self._called(
+                    halves, Slot(at + 2, "NAME", frozenset(self.calls[halves]), exact=False)
+                )
             yield from self._misheard(said, at)
+
+    def _called(self, word: str, slot: Slot) -> Iterator[Slot]:
+        """A word of a name, and by itself a phrase unless people exclaim it: "everyday" is no answer."""
+        yield slot
+        if word not in self.lexicon.exclaimed:
+            yield slot._replace(kind="WORD")
+
+    def _sounding(self, word: str) -> set[int]:
+        """The offers that have a long word which was nearly said: "margarita"."""
+        return {
+            n
+            for call, fits in self.calls.items()
+            if len(call) >= 8 and len(word) >= 8 and _sounds_like(word, call)
+            for n in fits
+        }
 
     def _misheard(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         """A brand that was nearly said, or in more words or fewer: "claud soft", "bakersrow".

@@ -41,11 +41,12 @@ def stem(word: str) -> str:
 
 
 def typos(word: str) -> frozenset[str]:
-    """What hurried thumbs make of a long word: one inner letter lost, or two swapped.
+    """What hurried thumbs make of a long word: one inner letter lost or doubled, or two swapped.
 
-    Added letters are not among them, since "seconds" is no "second".
+    Other added letters are not among them, since "seconds" is no "second".
     """
     inner = range(1, len(word) - 1)
     lost = {word[:i] + word[i + 1 :] for i in inner}
     swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in inner}
-    return frozenset(lost | swapped) - {word}
+    doubled = {word[: i + 1] + word[i:] for i in inner}
+    return frozenset(lost | swapped | doubled) - {word}

@@ -6,7 +6,7 @@ from state.understand.lexicon import Lexicon, grammar, spelling
 
 _ORDINALS = {
     "first": 1, "1st": 1, "furst": 1, "forst": 1, "second": 2, "2nd": 2, "secound": 2, "secand": 2, "sekond": 2,
-    "third": 3, "3rd": 3, "thurd": 3, "fourth": 4, "4th": 4, "fifth": 5, "last": -1, "middle": 0,
+    "third": 3, "3rd": 3, "thurd": 3, "fourth": 4, "4th": 4, "fifth": 5, "last": -1, "middle": 0, "top": 1, "bottom": -1,
 }  # fmt: skip
 
 _EXTREMES: dict[str, tuple[str, bool]] = {
@@ -29,7 +29,8 @@ _UNITS: dict[str, tuple[str, int]] = {
     **dict.fromkeys(("ml", "mil", "mils", "millilitre", "millilitres", "milliliters", "milliliter"), ("volume", 1)),
     **dict.fromkeys(("cl", "centilitre", "centilitres"), ("volume", 10)),
     **dict.fromkeys(("l", "lt", "ltr", "litre", "litres", "liter", "liters"), ("volume", 1000)),
-    **dict.fromkeys(("pint", "pints"), ("pint", 1)),
+    **dict.fromkeys(("%", "percent"), ("share", 1)),
+    **dict.fromkeys(("pint", "pints", "pinter"), ("pint", 1)),
     **dict.fromkeys(
         ("pack", "packs", "pk", "pks", "pack of", "roll", "rolls", "piece", "pieces", "pc", "pcs", "ct", "count", "bag", "bags", "sheets", "eggs", "tablets", "tabs", "capsules", "pods", "bottles", "cans", "tins", "slices"),
         ("count", 1),
@@ -102,10 +103,10 @@ LEXICON = Lexicon(
     contracted=re.compile(r"(?<=\w)['’]s (?=(?:fine|good|ok|okay|great|perfect|lovely|alright|all right)\b)", re.IGNORECASE),  # noqa: RUF001 - as phones type it
     hesitations=frozenset(["um", "umm", "uh", "uhh", "uhm", "erm", "errm", "er"]),
     polite=frozenset(["please", "pls", "plz", "plse", "pleas", "thanks", "thx", "tx", "ty", "ta", "cheers", "thankyou", "thanx", "tnx", "love", "mate", "pal", "duck", "luv", "x", "xx", "🙂", "😊", "🙏"]),
-    spelling=spelling(["please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect", "first", "second", "third", "cheapest", "cheaper", "biggest", "smallest"]),
+    spelling={"n": "and", "choc": "chocolate", "veg": "vegetable"} | spelling(["please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect", "first", "second", "third", "cheapest", "cheaper", "biggest", "smallest"]),
     ordinals=_ORDINALS,
     cardinals={w: n for n, w in enumerate(_TEENS.split())} | {w: 10 * n for n, w in enumerate(_TENS.split(), 2)},
-    heard_as={"to": 2, "too": 2, "tu": 2, "won": 1, "wun": 1, "tree": 3, "free": 3, "for": 4},
+    heard_as={"to": 2, "too": 2, "tu": 2, "won": 1, "wun": 1, "tree": 3, "for": 4},
     extremes=_EXTREMES,
     sizable={"cheap": "price-", "inexpensive": "price-", "expensive": "price+", "pricey": "price+", "big": "size+", "large": "size+", "small": "size-"},
     units=_UNITS,
@@ -118,6 +119,17 @@ LEXICON = Lexicon(
     function_words=frozenset(
         ["honey", "dear", "darling", "sweetheart", "babe", "baby", "babes", "hun", "morning", "afternoon", "evening", "night", "today", "tomorrow", "day", "up", "down", "off", "out", "over", "about", "again", "back", "here", "there", "who", "what", "a", "an", "and", "or", "the", "of", "in", "on", "at", "to", "for", "from", "with", "without", "by", "no", "not", "none", "non", "free", "yes", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "first", "second", "third", "last", "next", "other", "another", "any", "all", "both", "it", "is", "be", "my", "me", "i", "you", "your", "we", "us", "our", "this", "that", "these", "those", "more", "less", "than", "added", "extra", "only", "plus", "new", "old", "best", "nice", "usual", "normal", "good", "great", "perfect", "ok", "okay", "fine", "right", "real", "just", "so", "as", "if", "but", "refund", "money", "back", "later", "never", "stop", "please", "thanks", "cheaper", "cheapest", "bigger", "small", "large", "big", "little", "same", "choice", "option"]
     ),
+    exclaimed=frozenset(["first", "furst", "forst", "last", "top", "bottom", "middle", "super", "brilliant", "lovely", "smashing", "magic", "cool", "sweet", "classic", "original", "natural", "simply", "pure", "rich", "fresh", "real", "special", "value", "everyday", "daily", "perfect", "nut", "peanut", "gluten", "dairy", "sugar", "salt", "finest", "happy", "smart", "fair", "easy", "free", "whole", "half", "plain"]),
+    days=frozenset(["today", "tonight", "tomorrow"]),
+    hours=frozenset(["morning", "afternoon", "evening"]),
+    elsewhere={
+        **{word: word for word in ("today", "tonight", "tomorrow", "morning", "afternoon", "evening", "collect")},
+        **dict.fromkeys(("2moz", "2moro", "tomoz", "tmrw", "2morrow"), "tomorrow"),
+        **dict.fromkeys(("this evening",), "evening"),
+        **dict.fromkeys(("next door", "next doors"), "neighbour"),
+        **dict.fromkeys(("shop", "store"), "store"),
+        **dict.fromkeys(("collect it", "pick up", "pick it up", "fetch it", "get it", "pick it up myself"), "collect"),
+    },
     opt_out_words=frozenset(["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"]),
     opt_out_patterns=tuple(map(re.compile, _PATTERNS)),
     opt_out_exceptions=tuple(map(re.compile, _EXCEPTIONS)),
