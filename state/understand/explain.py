@@ -1,6 +1,6 @@
 """The gate: an answer commits only if one of a closed list of answers says all of it, and every reading agrees.
 
-The list is the language's grammar: rules over words, rules over those, and six rules for whole answers. Nothing in it
+The list is the language's grammar: rules over words, rules over those, and seven rules for whole answers. Nothing in it
 repeats and nothing is skipped, so a word, a sign or an order that nobody wrote down ends every explanation. What the
 offers are called fills its slots; all slots of an answer have to leave exactly one offer.
 """
@@ -66,10 +66,9 @@ def commit(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Reading 
 def confirms(text: str, offers: tuple[Offer, ...], locale: str = "en") -> Literal["yes", "no", "unsure"]:
     """Whether a text is the explicit yes to a question that takes only yes or no. Anything else is asked again."""
     found = explain(text, offers, locale)
-    intents = {m.intent for m in found}
-    if intents == {"accept"} and any(m.firm for m in found):
+    if any(m.firm for m in found) and all(m.firm or m.intent == "accept" for m in found):
         return "yes"
-    return "no" if intents == {"decline"} else "unsure"
+    return "no" if {m.intent for m in found} == {"decline"} else "unsure"
 
 
 def mentioned(
@@ -89,6 +88,7 @@ _TRAILS_OFF = ("..", "…")
 
 _ANSWERS: Mapping[str, Intent] = {
     "CONFIRM": "accept",
+    "RIGHT": "unclear",
     "AGREE": "accept",
     "CHOOSE": "choose",
     "POINT": "choose",
@@ -101,7 +101,7 @@ def _meaning(rule: str, said: Said) -> Meaning:
     """An explanation that leaves no single offer means nothing, and still disagrees with the others."""
     intent = _ANSWERS[rule]
     if intent != "choose":
-        return Meaning(intent, firm=rule == "CONFIRM")
+        return Meaning(intent, firm=rule in ("CONFIRM", "RIGHT"))
     if said.fits is None or len(said.fits) != 1:
         return Meaning("unclear")
     return Meaning(intent, next(iter(said.fits)), exact=said.exact)

@@ -46,9 +46,7 @@ class Lexicon(msgspec.Struct, frozen=True):
     whereabouts: frozenset[str]  # before a place: "in the bin" is not behind it
     function_words: frozenset[str]  # never the name of a product by themselves
     exclaimed: frozenset[str]  # words of names that by themselves praise, swear or ask
-    days: frozenset[str]  # a time that is an answer by itself
-    hours: frozenset[str]  # a time that is one behind a day: "morning" greets
-    elsewhere: Mapping[str, str]  # other words for what is done at the door -> as the offers say it
+    at_the_door: Mapping[str, tuple[str, str]]  # other words for when and where -> slot, word of the offers
     opt_out_words: frozenset[str]
     opt_out_patterns: tuple[re.Pattern[str], ...]
     opt_out_exceptions: tuple[re.Pattern[str], ...]

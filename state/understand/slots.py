@@ -1,7 +1,7 @@
 """What each stretch of words can say about the options on offer: a key, a place, a name, a price, a size."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
@@ -189,26 +189,19 @@ class Catalogue:
         where = said[at] if said[at] in self.lexicon.whereabouts else ""
         start = at + bool(where)
         start += said[start : start + 1] in (_DETERMINERS if where else _DETERMINERS[:1])
-        for length in (4, 3, 2, 1):
-            meant = self.lexicon.elsewhere.get(" ".join(said[start : start + length]))
-            if meant and start + length <= len(said):
-                kind = (
-                    "TIME"
-                    if meant in self.lexicon.days
-                    else "HOUR"
-                    if meant in self.lexicon.hours
-                    else "PLACE"
-                )
-                fits = frozenset(n for n, name in self.names.items() if meant in name)
+        for end in range(start + 1, min(start + 4, len(said)) + 1):
+            kind, meant = self.lexicon.at_the_door.get(" ".join(said[start:end]), ("", ""))
+            if kind:
                 yield Slot(
-                    start + length,
-                    kind,
-                    frozenset(n for n in fits if not where or where in (self.where[n] or {"on"})),
+                    end, kind, self._there(where, (n for n, name in self.names.items() if meant in name))
                 )
         for slot in self._named(said, start) if start < len(said) else ():
-            fits = frozenset(n for n in slot.fits if not where or where in (self.where[n] or {"on"}))
             if slot.kind == "NAME" and all(word in self.place_words for word in said[start : slot.end]):
-                yield slot._replace(kind="PLACE", fits=fits)
+                yield slot._replace(kind="PLACE", fits=self._there(where, slot.fits))
+
+    def _there(self, where: str, numbers: Iterable[int]) -> Numbers:
+        """Those of the offers whose place has the preposition that was said, if one was."""
+        return frozenset(n for n in numbers if not where or where in (self.where[n] or {"on"}))
 
     def _named(self, said: tuple[str, ...], at: int) -> Iterator[Slot]:
         for length in range(min(self.longest, len(said) - at), 0, -1):

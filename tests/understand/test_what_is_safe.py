@@ -361,15 +361,33 @@ def test_an_unknown_word_anywhere_ends_every_commit(offers, data):
         "yes go ahead",
         "please yes",
         "correct",
+        "yes indeed",
+        "yes that's the one",
+        "okay that's right",
+        "yes i'm happy with that",
+        "yes i'll have that",
+        "yes definitely please",
+        "definitely yes",
+        "sure yes",
+        "it is yes",
+        "confirm",
+        "yea send it",
+        "yes please dear",
     ],
 )
 def test_an_explicit_yes_confirms_a_readback(text):
     assert confirms(text, BREAD) == "yes"
 
 
+@pytest.mark.parametrize("text", ["yes it is", "yes that's it", "yes is right", "yes sorry yes that's right"])
+def test_what_calls_a_readback_right_confirms_it_and_accepts_no_offer(text):
+    assert confirms(text, COFFEE) == "yes"
+    assert understand(text, COFFEE).intent not in COMMITS
+
+
 @pytest.mark.parametrize(
     "text",
-    ["ok", "okay then", "fine", "i guess so", "probably", "fine whatever", "yeah whatever", "mm hmm", "thank you", "great", "yes but", "yes?", "yes the first", "the second one", "yes the second one", "i'll take it", "yes fine", "of course", "refund", "yes refund", "go on", "do it", "yes and no", "yes yes", "yeah right", "yes hang on", "what", "yes speaking", "2", "yes i think so", "could you do this", "it seems all right", "we will choose this", ""],
+    ["perfect", "lovely", "spot on", "exactly", "go on then", "too right", "that's the one", "okay that's it", "yes sorry", "sorry that's right", "yes love", "yes it is a lovely day", "oh yes", "ok", "okay then", "fine", "i guess so", "probably", "fine whatever", "yeah whatever", "mm hmm", "thank you", "great", "yes but", "yes?", "yes the first", "the second one", "yes the second one", "i'll take it", "yes fine", "of course", "refund", "yes refund", "go on", "do it", "yes and no", "yes yes", "yeah right", "yes hang on", "what", "yes speaking", "2", "yes i think so", "could you do this", "it seems all right", "we will choose this", ""],
 )  # fmt: skip
 def test_the_final_yes_is_one_of_a_closed_list(text):
     assert confirms(text, BREAD) == "unsure"

@@ -37,10 +37,8 @@ _UNITS: dict[str, tuple[str, int]] = {
     ),
 }  # fmt: skip
 
-_CONTACT = r"(?:call|ring|phon|text|messag|contact|email|e mail|bother|harass|pester|bug|spam|disturb|sms|calng|caling|txt|msg|notif|dial|hassl|wast|annoy)\w*"
-_CONTACT_NOW = (
-    r"(?:call|ring|phone|text|message|contact|email|bother|harass|pester|bug|spam|disturb|txt|msg)(?:ing)?"
-)
+_CONTACT = r"(?:call|ring|phon|text|messag|contact|email|e mail|bother|harass|pester|bug|spam|disturb|sms|calng|caling|txt|msg|telephon|notif|dial|hassl|wast|annoy)\w*"
+_CONTACT_NOW = r"(?:call|ring|phone|telephone|text|message|contact|email|bother|harass|pester|bug|spam|disturb|txt|msg)(?:ing)?"
 _ME = r"(?:me|us|my|our|this|here|the)"
 _PATTERNS = [
     rf"\b(?:stop|stp|sotp|stopp|quit|cease|halt|end|finish|enough of|enough with|pack in|knock off|give over) (?:\w+ ){{0,4}}{_CONTACT}\b",
@@ -48,7 +46,7 @@ _PATTERNS = [
     rf"\b(?:dont|do not|donot|never|no longer|not to|didnt ask you to|wish you wouldnt|stop trying to|cant keep|not|please dont) (?:ever |you |dare |want you to |you ever |try to |keep |want you |ask you to |be |to |wish to |like ){{0,3}}(?:(?:be|being) {_CONTACT}|{_CONTACT_NOW}) (?:(?:\w+ ){{0,2}}(?:again|any ?more|ever|please|number|house)|{_ME})\b",
     rf"\b(?:dont|do not|never|no) (?:ever )?{_CONTACT} (?:again|any ?more|ever)\b",
     rf"\bno more (?:\w+ ){{0,2}}(?:{_CONTACT}|notifications)\b",
-    r"\b(?:dont|do not|never|no longer|not|didnt) (?:ever )?(?:want|wanna|need|wish|like|interested in|agree|consent|ask)\w* (?:to )?(?:\w+ ){0,4}(?:calls?|texts?|messages?|phone calls|notifications|sms|contact|contacted|called|rung|phoned|texted|emails?|hear from)\b",
+    r"\b(?:dont|do not|never|no longer|not|didnt) (?:ever )?(?:want|wanna|need|wish|like|interested in|agree|consent|ask)\w* (?:to )?(?:\w+ ){0,4}(?:calls?|texts?|messages?|phone calls|notifications|sms|contact|contacted|called|rung|phoned|telephoned|texted|emails?|hear from)\b",
     r"\bhear from (?:you|your company|you people|you lot) (?:again|any ?more|ever)\b",
     r"\b(?:take|remove|delete|erase|scrub|scratch|strike|get|wipe) (?:me|us|my|our|this|the|that)(?: \w+){0,4} (?:off|from|out of)\b.{0,30}\b(?:list|lists|records?|database|system|books?|file|files|calls?|marketing|contacts?)\b",
     r"\b(?:remove|delete|erase|lose|forget|block|bin|get rid of) (?:my|this|our|the) (?:phone |mobile |home |cell )?(?:number|details|contact|contacts|phone|data)\b",
@@ -103,7 +101,7 @@ LEXICON = Lexicon(
     contracted=re.compile(r"(?<=\w)['’]s (?=(?:fine|good|ok|okay|great|perfect|lovely|alright|all right)\b)", re.IGNORECASE),  # noqa: RUF001 - as phones type it
     hesitations=frozenset(["um", "umm", "uh", "uhh", "uhm", "erm", "errm", "er"]),
     polite=frozenset(["please", "pls", "plz", "plse", "pleas", "thanks", "thx", "tx", "ty", "ta", "cheers", "thankyou", "thanx", "tnx", "love", "mate", "pal", "duck", "luv", "x", "xx", "🙂", "😊", "🙏"]),
-    spelling={"n": "and", "choc": "chocolate", "veg": "vegetable"} | spelling(["please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect", "first", "second", "third", "cheapest", "cheaper", "biggest", "smallest"]),
+    spelling={"n": "and", "choc": "chocolate", "veg": "vegetable", **spelling(["please", "thanks", "refund", "option", "number", "definitely", "absolutely", "perfect", "first", "second", "third", "cheapest", "cheaper", "biggest", "smallest"])},
     ordinals=_ORDINALS,
     cardinals={w: n for n, w in enumerate(_TEENS.split())} | {w: 10 * n for n, w in enumerate(_TENS.split(), 2)},
     heard_as={"to": 2, "too": 2, "tu": 2, "won": 1, "wun": 1, "tree": 3, "for": 4},
@@ -120,15 +118,14 @@ LEXICON = Lexicon(
         ["honey", "dear", "darling", "sweetheart", "babe", "baby", "babes", "hun", "morning", "afternoon", "evening", "night", "today", "tomorrow", "day", "up", "down", "off", "out", "over", "about", "again", "back", "here", "there", "who", "what", "a", "an", "and", "or", "the", "of", "in", "on", "at", "to", "for", "from", "with", "without", "by", "no", "not", "none", "non", "free", "yes", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "first", "second", "third", "last", "next", "other", "another", "any", "all", "both", "it", "is", "be", "my", "me", "i", "you", "your", "we", "us", "our", "this", "that", "these", "those", "more", "less", "than", "added", "extra", "only", "plus", "new", "old", "best", "nice", "usual", "normal", "good", "great", "perfect", "ok", "okay", "fine", "right", "real", "just", "so", "as", "if", "but", "refund", "money", "back", "later", "never", "stop", "please", "thanks", "cheaper", "cheapest", "bigger", "small", "large", "big", "little", "same", "choice", "option"]
     ),
     exclaimed=frozenset(["first", "furst", "forst", "last", "top", "bottom", "middle", "super", "brilliant", "lovely", "smashing", "magic", "cool", "sweet", "classic", "original", "natural", "simply", "pure", "rich", "fresh", "real", "special", "value", "everyday", "daily", "perfect", "nut", "peanut", "gluten", "dairy", "sugar", "salt", "finest", "happy", "smart", "fair", "easy", "free", "whole", "half", "plain"]),
-    days=frozenset(["today", "tonight", "tomorrow"]),
-    hours=frozenset(["morning", "afternoon", "evening"]),
-    elsewhere={
-        **{word: word for word in ("today", "tonight", "tomorrow", "morning", "afternoon", "evening", "collect")},
-        **dict.fromkeys(("2moz", "2moro", "tomoz", "tmrw", "2morrow"), "tomorrow"),
-        **dict.fromkeys(("this evening",), "evening"),
-        **dict.fromkeys(("next door", "next doors"), "neighbour"),
-        **dict.fromkeys(("shop", "store"), "store"),
-        **dict.fromkeys(("collect it", "pick up", "pick it up", "fetch it", "get it", "pick it up myself"), "collect"),
+    at_the_door={
+        **{day: ("TIME", day) for day in ("today", "tonight", "tomorrow")},
+        **dict.fromkeys(("2moz", "2moro", "tomoz", "tmrw", "2morrow"), ("TIME", "tomorrow")),
+        **{hour: ("HOUR", hour) for hour in ("morning", "afternoon", "evening")},
+        "this evening": ("HOUR", "evening"),
+        **dict.fromkeys(("next door", "next doors"), ("PLACE", "neighbour")),
+        **dict.fromkeys(("shop", "store"), ("PLACE", "store")),
+        **dict.fromkeys(("collect", "collect it", "pick up", "pick it up", "fetch it", "get it", "pick it up myself"), ("PLACE", "collect")),
     },
     opt_out_words=frozenset(["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"]),
     opt_out_patterns=tuple(map(re.compile, _PATTERNS)),
