@@ -169,7 +169,7 @@ def report(*, data: Path, held_out: Annotated[bool, Parameter(negative="")] = Fa
     tallies: dict[str, Tally] = {}
     for name, row in rows:
         offers = offers_of(row.get("context", {}).get("options", []))
-        tallies.setdefault(name, Tally()).count(row, offers, understand(row["text"], offers, model=model))
+        tallies.setdefault(name, Tally()).count(row, offers, model)
     sys.stdout.write(Tally.heading() + "\n")
     for name, found in tallies.items():
         sys.stdout.write(found.line(name) + "\n")

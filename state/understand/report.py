@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from state.understand import COMMITS, Offer, Reading
+from state.understand import COMMITS, Offer, confirms, understand
+from state.understand.classify import Model
 
 
 class Tally(msgspec.Struct):
@@ -23,9 +24,9 @@ class Tally(msgspec.Struct):
     optouts_missed: list[str] = msgspec.field(default_factory=list)
     first_sight: "dict[str, Tally]" = msgspec.field(default_factory=dict)
 
-    def count(self, row: dict[str, Any], offers: tuple[Offer, ...], reading: Reading) -> None:
-        """Add one row of the shared format, and what was made of it now."""
-        self.add(row, offers, _answer(reading))
+    def count(self, row: dict[str, Any], offers: tuple[Offer, ...], model: Model | None = None) -> None:
+        """Add one row of the shared format, and what `model` (without one: the shipped) makes of it now."""
+        self.add(row, offers, _answer(row, offers, model))
         if "first_answer" in row:
             day = row["first_seen"]
             self.first_sight.setdefault(day, Tally()).add(row, offers, row["first_answer"])
@@ -66,7 +67,11 @@ class Tally(msgspec.Struct):
         )
 
 
-def _answer(reading: Reading) -> str:
+def _answer(row: dict[str, Any], offers: tuple[Offer, ...], model: Model | None) -> str:
+    """An intent or `choose:n`. Of what was said to a readback only the final yes and a no are read."""
+    if row.get("asked") == "readback":
+        return {"yes": "accept", "no": "decline", "unsure": "unclear"}[confirms(row["text"], offers)]
+    reading = understand(row["text"], offers, model=model)
     return reading.intent if reading.option is None else f"{reading.intent}:{reading.option}"
 
 

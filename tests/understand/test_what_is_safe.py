@@ -18,11 +18,13 @@ from tests.understand.speech import (
     BREAD,
     COFFEE,
     DOORSTEP,
+    MILK,
     NAMED,
     REFUNDING,
     ROLLS,
     SHELVES,
     SPOILING,
+    TEA,
     TRICKY,
     choices,
     commits,
@@ -30,6 +32,13 @@ from tests.understand.speech import (
 
 DATA = Path(__file__).parent / "data"
 EGGS = (Offer(1, "Hollow Farm Free Range Eggs", 260), Offer(2, "Meadow Lane Eggs", 180))
+MINCE = (Offer(1, "Lean Mince 5% Fat", 410, "500 g"), Offer(2, "Mince 12% Fat", 310, "2 x 500 g"))
+DAYS = (
+    Offer(1, "Redeliver tomorrow morning", 0),
+    Offer(2, "Redeliver tomorrow evening", 0),
+    Offer(3, "Collect from the store", 0),
+    Offer(4, "Leave with a neighbour", 0),
+)
 
 
 def counted(name: str) -> Tally:
@@ -37,15 +46,19 @@ def counted(name: str) -> Tally:
     found = Tally()
     for line in (DATA / f"{name}.jsonl").read_text().splitlines():
         row = json.loads(line)
-        offers = offers_of(row["context"]["options"])
-        found.count(row, offers, understand(row["text"], offers))
+        found.count(row, offers_of(row["context"]["options"]))
     return found
 
 
 # Just under what is reached, so that whoever loses some of it sees so.
 @pytest.mark.parametrize(
     ("name", "covered", "right"),
-    [("domain_dev", 0.94, 0.99), ("adversarial", 0.7, 0.95), ("first_sight_domain", 0.8, 0.91)],
+    [
+        ("domain_dev", 0.94, 0.99),
+        ("adversarial", 0.77, 0.96),
+        ("first_sight_domain", 0.87, 0.92),
+        ("first_sight_plain", 0.65, 0.73),
+    ],
 )
 def test_a_set_has_no_unsafe_commit_and_plain_answers_in_it_are_covered(name, covered, right):
     found = counted(name)
@@ -55,7 +68,13 @@ def test_a_set_has_no_unsafe_commit_and_plain_answers_in_it_are_covered(name, co
     assert len(found.optouts_missed) / found.optouts <= 0.05
 
 
-@pytest.mark.parametrize("name", ["first_sight_hostile", "first_sight_overheard"])
+def test_a_final_yes_is_heard_most_times_and_never_where_there_was_none():
+    found = counted("first_sight_yes")
+    assert found.unsafe == []
+    assert found.committed / found.to_commit >= 0.6
+
+
+@pytest.mark.parametrize("name", ["first_sight_hostile", "first_sight_misleading", "first_sight_overheard"])
 def test_a_set_that_was_written_to_mislead_has_no_unsafe_commit(name):
     found = counted(name)
     assert found.unsafe == []
@@ -220,6 +239,102 @@ def test_known_traps_commit_nothing(text, offers):
 def test_numbers_names_prices_sizes_and_slips_of_the_tongue_are_read(text, offers, n):
     reading = understand(text, offers)
     assert (reading.intent, reading.option) == ("choose", n)
+
+
+@pytest.mark.parametrize(
+    ("text", "offers", "n"),
+    [
+        ("bamboo", ROLLS, 3),
+        ("decaf", TEA, 3),
+        ("oat then please", MILK, 3),
+        ("everyday", TEA, None),
+        ("whole", MILK, None),
+        ("sourdough", BREAD, None),
+        ("coffee", COFFEE, None),
+    ],
+)
+def test_one_word_of_one_name_chooses_it_unless_people_exclaim_it_or_nothing_else_was_offered(
+    text, offers, n
+):
+    assert understand(text, offers).option == n
+
+
+@pytest.mark.parametrize(
+    ("text", "offers", "n"),
+    [
+        ("corner shop the cheapest", ROLLS, 2),
+        ("the white the cheaper one", BREAD, 2),
+        ("the bamboo please the big one", ROLLS, 3),
+        ("number 2 please the white", BREAD, 2),
+        ("the panda the cheapest", ROLLS, None),
+        ("the bamboo please the small one", ROLLS, None),
+        ("number 1 please the white", BREAD, None),
+    ],
+)
+def test_two_descriptions_choose_what_both_fit_and_nothing_where_they_part(text, offers, n):
+    assert understand(text, offers).option == n
+
+
+@pytest.mark.parametrize(
+    ("text", "offers", "n"),
+    [
+        ("the twelve", ROLLS, 3),
+        ("the two pack one", MINCE, 2),
+        ("5%", MINCE, 1),
+        ("the five percent", MINCE, 1),
+        ("500g", BREAD, 2),
+        ("twelve", ROLLS, None),
+        ("five hundred grams", BREAD, None),
+        ("500g", MINCE, 1),
+        ("the twelve", MINCE, None),
+    ],
+)
+def test_a_count_a_share_and_a_typed_size_choose_the_pack_that_prints_it(text, offers, n):
+    assert understand(text, offers).option == n
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [
+        ("tomorrow morning", 1),
+        ("tomoz evening pls", 2),
+        ("come back tomorrow morning", 1),
+        ("i'll collect it", 3),
+        ("next door please", 4),
+        ("tomorrow", None),
+        ("morning", None),
+        ("evening", None),
+    ],
+)
+def test_at_the_door_a_day_and_its_part_choose_and_a_greeting_does_not(text, n):
+    assert understand(text, DAYS).option == n
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "skip it and take it off the bill",
+        "don't bother with a replacement just refund me",
+        "put the money back on my card",
+        "leave it out and don't charge me",
+        "me money back please",
+        "neither appeals so i'd like a refund",
+        "please give back my money",
+        "i think i'd like my money back",
+    ],
+)
+def test_money_back_is_asked_for_in_many_words(text):
+    assert understand(text, BREAD).intent == "refund"
+    assert understand(f"my sister said {text}", BREAD).intent not in COMMITS
+
+
+@pytest.mark.parametrize(
+    "ending", ["my dear", "my love", "x", "xx thanks", "if you would", "\N{HEAVY BLACK HEART}"]
+)
+def test_an_endearment_at_the_end_takes_nothing_back(ending):
+    assert understand(f"number 2 please {ending}", BREAD).option == 2
+    assert understand(f"refund please {ending}", BREAD).intent == "refund"
+    assert understand("2 please x", BREAD).option == 2
 
 
 @pytest.mark.parametrize(
