@@ -61,7 +61,7 @@ def test_further_ways_of_putting_it_are_heard_and_their_neighbours_are_not():
     missed = [text for meant, text in told if meant == "yes" and not opts_out(text)]
     false = [text for meant, text in told if meant == "no" and opts_out(text)]
     assert false == []
-    assert len(missed) / len(lines) <= 0.02, missed
+    assert missed == []
 
 
 def test_opting_out_works_in_a_language_without_a_lexicon():
