@@ -58,6 +58,7 @@ def counted(name: str) -> Tally:
         ("adversarial", 0.77, 0.96),
         ("first_sight_domain", 0.87, 0.92),
         ("first_sight_plain", 0.65, 0.73),
+        ("first_sight_shoppers", 0.55, 0.69),
     ],
 )
 def test_a_set_has_no_unsafe_commit_and_plain_answers_in_it_are_covered(name, covered, right):
@@ -68,13 +69,17 @@ def test_a_set_has_no_unsafe_commit_and_plain_answers_in_it_are_covered(name, co
     assert len(found.optouts_missed) / found.optouts <= 0.05
 
 
-def test_a_final_yes_is_heard_most_times_and_never_where_there_was_none():
-    found = counted("first_sight_yes")
+@pytest.mark.parametrize("name", ["first_sight_readback", "first_sight_yes"])
+def test_a_final_yes_is_heard_most_times_and_never_where_there_was_none(name):
+    found = counted(name)
     assert found.unsafe == []
     assert found.committed / found.to_commit >= 0.6
 
 
-@pytest.mark.parametrize("name", ["first_sight_hostile", "first_sight_misleading", "first_sight_overheard"])
+@pytest.mark.parametrize(
+    "name",
+    ["first_sight_few_words", "first_sight_hostile", "first_sight_misleading", "first_sight_overheard"],
+)
 def test_a_set_that_was_written_to_mislead_has_no_unsafe_commit(name):
     found = counted(name)
     assert found.unsafe == []
