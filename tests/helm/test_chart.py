@@ -326,14 +326,20 @@ def test_alerts_and_dashboards_come_as_they_are_but_for_where_the_runbooks_are()
 
 def test_every_process_is_scraped_under_a_job_that_its_alert_knows() -> None:
     objects = rendered(GROCER)
-    (monitor,) = [one for one in objects if one["kind"] == "PodMonitor"]
-    (relabel,) = monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]
+    (monitor,) = [one for one in objects if one["kind"] == "ServiceMonitor"]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    (scraped,) = [
+        one for one in objects if one["kind"] == "Service" and wanted <= one["metadata"]["labels"].items()
+    ]
+    # A pod that is not ready is looked at most of all, and no balancer stands before it.
+    assert (scraped["spec"]["clusterIP"], scraped["spec"]["publishNotReadyAddresses"]) == ("None", True)
+    assert [port["name"] for port in scraped["spec"]["ports"]] == [endpoint["port"]]
+    (relabel,) = endpoint["relabelings"]
     (known,) = re.findall(r'up\{job=~"([^"]+)"', (CHART / "files" / "alerts.yaml").read_text())
-    components = {
-        one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
-        for one in objects
-        if one["kind"] in ("Deployment", "StatefulSet")
-    }
+    pods = [one["spec"]["template"] for one in objects if one["kind"] in ("Deployment", "StatefulSet")]
+    assert all(scraped["spec"]["selector"].items() <= pod["metadata"]["labels"].items() for pod in pods)
+    components = {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods}
     assert components == {"worker", "edge", "connectors-sends", "connectors-voice", "connectors-records"}
     assert all(re.fullmatch(known, relabel["replacement"].replace("$1", one)) for one in components)
 
