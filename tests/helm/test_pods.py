@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import requests
 
+from connectors.register.migrate import upgrade
 from streams.outcomes import Unreachable
 from tests.helm import secrets
 from tests.helm.rendering import pods, rendered
@@ -125,9 +126,14 @@ def test_the_rendered_job_brings_the_tables_that_the_edge_asks_for(
 ) -> None:
     empty = {"SAVELINE_PG_DSN": dsn}
     edge = container(stack, "edge")
-    code, said = ended(edge["args"], environment(stack, edge, free_port(), tmp_path) | empty, tmp_path)
-    assert (code, said.count("\n")) == (2, 1), said
-    assert "To do: run `saveline migrate`" in said
+    for known in ("", "0019"):
+        # Nothing is there; then what an older version left.
+        if known:
+            upgrade(dsn, known)
+        code, said = ended(edge["args"], environment(stack, edge, free_port(), tmp_path) | empty, tmp_path)
+        assert (code, said.count("\n")) == (2, 1), said
+        assert ("0019" in said, "0020" in said) == (not known, True), said
+        assert "To do: run `saveline migrate`" in said
     job = container(stack, "migrate")
     code, said = ended(job["args"], environment(stack, job, 0, tmp_path) | empty, tmp_path)
     assert code == 0, said
