@@ -104,8 +104,9 @@ def _accept(turn: Turn, case: Case, answer: Answer, event: ResponseReceived) -> 
     if _is_the_same(case, choice):
         turn.touch(case, ResponseVerdict(response_id=event.event_id, accepted=True, reason=UNCHANGED))
         return
-    # Whoever chooses has seen the case, also where the answer overtakes the receipt of what asked for it.
-    case.presented = True
+    if event.responder is not Responder.STAFF:
+        # Who chooses for themselves has seen the case, also where the answer overtakes the receipt of its question.
+        case.presented = True
     settle(turn, case, choice)
     turn.touch(case, ResponseVerdict(response_id=event.event_id, accepted=True))
     tell(turn, case, Purpose.CONFIRM, event.channel)

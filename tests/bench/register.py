@@ -30,7 +30,8 @@ from connectors.register.projection import Placed, project
 from connectors.rounds import Rounds
 from schemas.commands import CaseChanged, ChannelCommand, EvidenceRequest, OrderUpdate
 from schemas.events import Delivered, OrderCompleted
-from tests.builders import NOON, a_second, an_exception, pounds
+from tests.builders import NOON, pounds
+from tests.connectors.builders import an_hour
 from tests.scenarios.world import World
 from tests.world.postgres import Postgres
 
@@ -91,7 +92,7 @@ def measure(server: Postgres, dsn: str, cases: int) -> None:
 def fill(dsn: str, connection: psycopg.Connection, cases: int, tables: tuple[str, ...] = _TABLES) -> None:
     """Played once, then copied, of these tables; Postgres knows what it has afterwards."""
     upgrade(dsn, BEFORE)
-    world = _an_hour()
+    world = an_hour()
     _keep(connection, world)
     names = [row[0] for row in connection.execute("SELECT case_id FROM register_cases")]
     copies = -(-cases // len(names)) - 1
@@ -105,21 +106,6 @@ def fill(dsn: str, connection: psycopg.Connection, cases: int, tables: tuple[str
         for first in range(1, copies + 1, _COPIES_AT_ONCE):
             connection.execute(copy, [first, min(copies, first + _COPIES_AT_ONCE - 1)])
     connection.execute("VACUUM ANALYZE")
-
-
-def _an_hour() -> World:
-    """Three orders: one answered by a tap, one by nobody (of two lines), one withdrawn at once."""
-    world = World()
-    world.exception(an_exception())
-    world.exception(an_exception("x2", order_id="order-2", customer_ref="customer-2"))
-    world.exception(a_second("x3", order_id="order-2", customer_ref="customer-2"))
-    world.exception(an_exception("x4", order_id="order-4", customer_ref="customer-4"))
-    world.withdrawn("x4", order_id="order-4")
-    world.fast_forward(seconds=30)
-    world.messages_leave()
-    world.taps("corner")
-    world.fast_forward(hours=2)
-    return world
 
 
 def _keep(connection: psycopg.Connection, world: World) -> None:

@@ -31,6 +31,8 @@ from schemas.events import ReceiptReceived
 from schemas.registry import registry
 from schemas.words import Channel, Kind, Purpose
 from state.policy import Caps, Quiet
+from tests.builders import a_second, an_exception
+from tests.scenarios.world import World
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ANN, BOB = "+447700900001", "+447700900002"
@@ -230,3 +232,18 @@ def reach_from(spec: str, meet: int = 1) -> Callable[..., None]:
 
 def decoded(body: bytes) -> ChannelCommand:
     return msgspec.json.decode(body, type=ChannelCommand)
+
+
+def an_hour() -> World:
+    """Three orders: one answered by a tap, one by nobody (of two lines), one withdrawn at once."""
+    world = World()
+    world.exception(an_exception())
+    world.exception(an_exception("x2", order_id="order-2", customer_ref="customer-2"))
+    world.exception(a_second("x3", order_id="order-2", customer_ref="customer-2"))
+    world.exception(an_exception("x4", order_id="order-4", customer_ref="customer-4"))
+    world.withdrawn("x4", order_id="order-4")
+    world.fast_forward(seconds=30)
+    world.messages_leave()
+    world.taps("corner")
+    world.fast_forward(hours=2)
+    return world

@@ -15,7 +15,8 @@ from connectors.register.projection import Placed, project
 from connectors.register.report import report
 from schemas.commands import CaseChanged, ChannelCommand
 from schemas.events import Credited, Delivered, OrderCompleted
-from tests.builders import NOON, a_second, an_exception, pounds
+from tests.builders import NOON, pounds
+from tests.connectors.builders import an_hour
 from tests.scenarios.world import World
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("postgres")]
@@ -27,21 +28,6 @@ def connection(dsn: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         show(connection, an_hour())
         yield connection
-
-
-def an_hour() -> World:
-    """Three orders: one answered by a tap, one by nobody (of two lines), one withdrawn at once."""
-    world = World()
-    world.exception(an_exception())
-    world.exception(an_exception("x2", order_id="order-2", customer_ref="customer-2"))
-    world.exception(a_second("x3", order_id="order-2", customer_ref="customer-2"))
-    world.exception(an_exception("x4", order_id="order-4", customer_ref="customer-4"))
-    world.withdrawn("x4", order_id="order-4")
-    world.fast_forward(seconds=30)
-    world.messages_leave()
-    world.taps("corner")
-    world.fast_forward(hours=2)
-    return world
 
 
 def show(connection: psycopg.Connection, world: World) -> None:

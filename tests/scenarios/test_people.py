@@ -33,6 +33,13 @@ def staff_decide(world: World, option_id: str = "corner") -> None:
     world.answers(answer, channel=PERSON, responder=Responder.STAFF)
 
 
+def test_what_a_colleague_decides_was_put_to_nobody_by_that():
+    world, _ = person_wanted()
+    staff_decide(world)
+    told = world.last_change()
+    assert (told.decision.actor, told.presented) == (Actor.STAFF, False)
+
+
 def test_a_wish_for_a_person_becomes_one_task_however_often_it_is_said():
     world, task = person_wanted()
     world.answers(channel=Channel.SMS, signal=Signal.PERSON_WANTED)
