@@ -173,8 +173,8 @@ class Store:
     def deadlines_after(self, index_key: bytes, until: bytes, count_max: int) -> list[bytes]:
         """At most `count_max` index keys in order, from `index_key` (exclusive) to `until` (exclusive)."""
         found: list[bytes] = []
+        cursor = self._deadlines.iter()
         try:
-            cursor = self._deadlines.iter()
             cursor.seek(index_key + b"\x00")
             while len(found) < count_max and cursor.valid():
                 key = cursor.key()
@@ -185,6 +185,9 @@ class Store:
             cursor.status()
         except Exception as error:
             raise named(error) from error
+        finally:
+            # The failure's traceback would keep it, and it the folder locked.
+            del cursor
         return found
 
     def note(self, key: bytes) -> bytes | None:

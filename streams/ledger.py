@@ -1,7 +1,7 @@
 """The single writer of one partition's conversations: one transaction a batch, one RocksDB, one thread."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic
 
 from connectors.clock import Clock
@@ -30,6 +30,10 @@ from streams.tally import Tally
 from streams.traces import Traces
 from streams.transactions import Transactions
 
+_OPENING_PAUSES_S = (0.2, 0.5, 1.0, 2.0)
+"""Leaders may be moving: waiting for them here is quicker than a new process, and a broker that is away is not."""
+_REST_MAX_S = 0.05
+
 
 class Ledger(Generic[S, E, R]):
     """`open`, then `step` with each delivery, then `close`; all from one thread at a time (L6).
@@ -52,13 +56,21 @@ class Ledger(Generic[S, E, R]):
         self.progress = Progress()
         self.moved_s = clock.monotonic()
         """When the last part of its work began, by the monotonic clock: what hangs is older."""
+        self.rested_s = 0.0
+        """When the broker will have completed the last transaction, by the monotonic clock, as far as one can guess.
+
+        Its markers are written after the commit was answered, and a transaction that begins before they are is
+        refused: librdkafka asks again 20 ms later (`CONCURRENT_TRANSACTIONS` in its `rdkafka_txnmgr.c`). They take
+        about a third of what the transaction took.
+        """
         self._clock = clock
         self._cache = cache
         self._failpoints = failpoints
         self._store: Store | None = None
         self._stopping = threading.Event()
-        self._broken = False
+        self._broken = True
         """Memory may not be what is committed: take over before the next step."""
+        self._due_ms = 0
         self._anchor_ms = 0
         self._anchor_s = 0.0
         self._check_at_s = 0.0
@@ -69,9 +81,10 @@ class Ledger(Generic[S, E, R]):
     def open(self) -> Progress:
         """Take the partition over and return how far its source is processed.
 
-        Raises `Fenced`, `Unreachable`, `ClockApart`, `ForeignRecord`, `StoreFull`, `StoreTaken`.
+        Raises `Fenced`, `Unreachable`, `Unsettled`, `ClockApart`, `ForeignRecord`, `StoreFull`, `StoreTaken`.
         """
-        self._take_over()
+        self._broken = True
+        self._settled(lambda: None, _OPENING_PAUSES_S)
         return self.progress
 
     def _take_over(self) -> None:
@@ -86,11 +99,9 @@ class Ledger(Generic[S, E, R]):
         self._set_clock(written.appended_ms, began_s)
         started_s = self._clock.monotonic()
         store = self._fit_store(written.offset, written.appended_ms)
-        try:
-            self.tally.restored += self._restore(store, written.offset)
-        except StoreCorrupt:
-            store = self._fresh_store()
-            self.tally.restored += self._restore(store, written.offset)
+        self.tally.restored += restore(
+            store, self.settings, written.offset, self._clock, self._go_on, self._failpoints
+        )
         self.tally.restore_s = self._clock.monotonic() - started_s
         if store.note(IDENTITY) is None:
             changes = store.changes()
@@ -104,9 +115,6 @@ class Ledger(Generic[S, E, R]):
         conditions = store.state(CONDITIONS)
         self._conditions = None if conditions is None else body(conditions)
         self._broken = False
-
-    def _restore(self, store: Store, fence_offset: int) -> int:
-        return restore(store, self.settings, fence_offset, self._clock, self._go_on, self._failpoints)
 
     def _go_on(self) -> bool:
         """Say that something moves; whether more is wanted."""
@@ -165,9 +173,17 @@ class Ledger(Generic[S, E, R]):
         if abs(apart_ms) > self.settings.clock_apart_max_ms:
             raise ClockApart(f"this machine's clock is {apart_ms} ms from the broker's")
 
+    def _check_stamp(self, appended_ms: int) -> None:
+        """The source's broker need not be the changelog's: a time of its own, once taken over, cannot be taken back."""
+        limit_ms = self.settings.clock_apart_max_ms
+        if appended_ms - self.clock_ms() > limit_ms:
+            ahead_ms = appended_ms - round(self._clock.now().timestamp() * 1000)
+            if ahead_ms > limit_ms:
+                raise ClockApart(f"the source's broker stamped a record {ahead_ms} ms after now")
+
     def next_due_ms(self) -> int:
         """When to step at the latest, in `clock_ms`, if nothing arrives."""
-        return self._deadlines.next_due_ms(self.progress.now_ms)
+        return self._due_ms
 
     def beat_due(self) -> bool:
         """Whether the clock check is due; a step with an empty batch does it."""
@@ -181,19 +197,24 @@ class Ledger(Generic[S, E, R]):
         An unsettled transaction is settled by taking over again, and the same records are repeated: those
         that were committed after all are then known to be done. Raises the other outcomes.
         """
-        for attempt in range(self.settings.reopen_max + 1):
+        self._settled(lambda: self._step(batch), (min(0.1 * n, 2.0) for n in range(self.settings.reopen_max)))
+
+    def _settled(self, work: Callable[[], None], pauses_s: Iterable[float]) -> None:
+        """Work on what is committed: when that is not known or not on the disk, take over, and repeat it all."""
+        for pause_s in (*pauses_s, None):
             self._go_on()
             try:
                 if self._broken:
                     self._take_over()
-                self._step(batch)
+                work()
+                self._due_ms = self._deadlines.next_due_ms(self.progress.now_ms)
             except (Unsettled, Unreachable, StoreCorrupt) as failure:
                 self._broken = True
                 self._transactions.abandon()
                 self.tally.reopened += 1
                 if isinstance(failure, StoreCorrupt):
                     self._fresh_store()
-                if attempt == self.settings.reopen_max or self._stopping.wait(min(0.1 * attempt, 2.0)):
+                if pause_s is None or self._stopping.wait(pause_s):
                     raise
             except BaseException:
                 self._broken = True
@@ -209,6 +230,8 @@ class Ledger(Generic[S, E, R]):
         records = batch.records
         if records and records[0].offset <= progress.offset:
             records = [record for record in records if record.offset > progress.offset]
+        if records:
+            self._check_stamp(records[-1].appended_ms)
         step = Step(
             self.core,
             settings,
@@ -264,7 +287,9 @@ class Ledger(Generic[S, E, R]):
         written = transactions.send_last(settings.changelog, PROGRESS, sealed)
         transactions.reach("before_commit")
         transactions.commit(written)
-        tally.transaction_s.add(self._clock.monotonic() - began_s)
+        ended_s = self._clock.monotonic()
+        tally.transaction_s.add(ended_s - began_s)
+        self.rested_s = ended_s + min((ended_s - began_s) / 3, _REST_MAX_S)
         transactions.reach("after_commit")
         # L1: from here on the transaction is known to be committed, and only now the disk follows (L2).
         self._apply(step, taken, sealed, written.offset, written.appended_ms)

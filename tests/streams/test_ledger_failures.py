@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.clock import SystemClock
 from state.rocks import StoreFull, StoreTaken
+from streams.core import Batch, Record
 from streams.envelope import PROGRESS
 from streams.failpoints import Failpoint, Failpoints
 from streams.outcomes import (
@@ -176,6 +178,32 @@ def test_a_corrupt_table_file_is_restored_from_the_changelog(rig: Rig, run: Run)
     again.close()
 
 
+@pytest.mark.parametrize("family", ["states", "deadlines"])
+def test_a_block_that_is_corrupt_where_opening_reads_first_is_restored_from_the_changelog(
+    rig: Rig, run: Run, family: str
+) -> None:
+    """The notes are sound, so that nothing but the reading of this family can tell."""
+    rig.send(*(Event(f"case-{number}", number, wait_ms=600_000) for number in range(500)))
+    run.processed(499)
+    before, folder = run.states(), run.ledger.settings.folder
+    database = run.ledger._store._database
+    tables = {}
+    for name in ("notes", "states", "deadlines"):
+        known = set(folder.glob("*.sst"))
+        database.get_column_family(name).flush()
+        tables[name] = set(folder.glob("*.sst")) - known
+    run.close()
+    (table,) = tables[family]
+    content = bytearray(table.read_bytes())
+    content[:100] = bytes(100)
+    table.write_bytes(content)
+    again = Run(rig)
+    assert again.ledger.tally.wiped == 1
+    assert again.states() == before
+    assert again.ledger.next_due_ms() > again.ledger.clock_ms()
+    again.close()
+
+
 def test_a_full_disk_stops_the_partition_and_the_transaction_that_was_committed_counts_once(
     rig: Rig, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +348,18 @@ def test_a_clock_that_steps_fires_nothing_early_or_late_and_is_noticed(rig: Rig,
     run.close()
 
 
+def test_a_source_that_is_stamped_ten_minutes_ahead_fires_nothing_and_is_a_named_outcome(
+    rig: Rig, run: Run
+) -> None:
+    """Its leader need not be the broker that stamps the changelog."""
+    ledger, start_ms = run.ledger, run.ledger.clock_ms()
+    ask, other = (msgspec.json.encode(Event(name, 1, wait_ms=300_000)) for name in "ab")
+    ledger.step(Batch(-1, [Record(0, start_ms, b"a", ask)]))
+    with pytest.raises(ClockApart):
+        ledger.step(Batch(0, [Record(1, start_ms + 600_000, b"b", other)]))
+    assert [said.why for said in rig.said()] == ["step"]
+
+
 def test_an_idle_partition_compares_its_clock_too_and_stays_fit(rig: Rig) -> None:
     run = Run(rig, clock_check_s=0.2)
     run.until(lambda: run.ledger.tally.transactions >= 3, "three beats")
@@ -385,6 +425,17 @@ def test_an_unknown_commit_result_is_settled_by_taking_over_again(
     assert [said.command_id for said in rig.said()] == ["a~1.0", "b~2.0"]
     assert set(unsure.states()) == {b"a", b"b"}
     unsure.close()
+
+
+def test_an_unknown_result_of_the_fences_own_commit_is_settled_by_taking_over_again(
+    rig: Rig, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.ledger.Transactions", Unsure)
+    run.close()
+    Unsure.left = 1
+    again = Run(rig)
+    assert again.ledger.tally.reopened == 1
+    again.close()
 
 
 def test_a_transaction_that_outlives_its_time_is_void(rig: Rig) -> None:
