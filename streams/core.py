@@ -12,6 +12,9 @@ R = TypeVar("R")
 
 Headers = Sequence[tuple[str, bytes]]
 
+RECORDS_MAX = 1_000
+"""In one delivery, and in one transaction."""
+
 
 class Record(msgspec.Struct, gc=False):
     """One record of the source topic as Kafka delivered it."""

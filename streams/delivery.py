@@ -25,6 +25,9 @@ class PassedThrough(faust.Schema[Any, Any]):
 class GroupEngine:
     """Implements `seam.Engine` for apps without tables: the group's committed offsets are their progress."""
 
+    ready_max = 0
+    """One delivery in work, one ready; what comes meanwhile gathers at the broker."""
+
     def __init__(self) -> None:
         self.handled: dict[TP, int] = {}
         """The last offset handled, or before which reading began."""

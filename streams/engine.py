@@ -9,7 +9,7 @@ from faust.types import TP
 
 from connectors.clock import Clock
 from state.rocks import BlockCache, StoreFull, StoreTaken
-from streams.core import Core
+from streams.core import RECORDS_MAX, Core
 from streams.ends import Ends
 from streams.failpoints import Failpoints
 from streams.lanes import Lanes
@@ -38,6 +38,9 @@ def exit_code(failure: BaseException) -> int:
 
 class LedgerEngine:
     """Implements `seam.Engine` and `surface.Health` over the lanes."""
+
+    ready_max = RECORDS_MAX - 1
+    """What waits for a lane becomes one transaction, so read on until it is a full one."""
 
     def __init__(
         self, core: Core[Any, Any, Any], settings: WorkerSettings, clock: Clock, failpoints: Failpoints | None

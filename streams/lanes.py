@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from connectors.clock import Clock
-from streams.core import Batch
+from streams.core import RECORDS_MAX, Batch
 from streams.ends import Ends
 from streams.ledger import Ledger
 from streams.outcomes import ClockApart, Fenced, SourceTruncated, Unreachable
@@ -53,17 +53,8 @@ class Lane:
 
     async def open(self) -> None:
         """Raises what `Ledger.open` raises, and `SourceTruncated`."""
-        for pause_s in (0.2, 0.5, 1.0, 2.0, None):
-            try:
-                await self._in_thread(self._open)
-            except Unreachable:
-                # Leaders may be moving: waiting here is quicker than a new process.
-                if pause_s is None or self.told_to_stop:
-                    raise
-                await asyncio.sleep(pause_s)
-            else:
-                self.opened = True
-                return
+        await self._in_thread(self._open)
+        self.opened = True
 
     def _open(self) -> None:
         progress = self.ledger.open()
@@ -150,24 +141,47 @@ class Lane:
         more_due = False
         try:
             while not self.told_to_stop:
-                if self._inbox:
-                    batch, done = self._inbox.popleft()
+                if not more_due and (rest_s := self._rest_s()) > 0:
+                    await self._something_arrives(rest_s)
+                elif self._inbox:
+                    batch, all_done = self._take_what_waits()
                     await self._in_thread(self._step, batch)
-                    done()
-                elif more_due or not await self._something_arrives():
+                    for done in all_done:
+                        done()
+                elif more_due or not await self._something_arrives(self._until_due_s()):
                     more_due = await self._in_thread(self._look_at_deadlines)
         except Exception as failure:  # noqa: BLE001 -- every one is an outcome that the owner names and acts on
             if not self.told_to_stop:
                 ended(self, failure)
 
-    async def _something_arrives(self) -> bool:
-        """Wait for a delivery at most until the next deadline; whether one came."""
+    def _rest_s(self) -> float:
+        """How long to gather what comes before the next transaction; not at all when enough is there for a full one."""
+        if sum(len(batch.records) for batch, _ in self._inbox) >= RECORDS_MAX:
+            return 0.0
+        return self.ledger.rested_s - self._clock.monotonic()
+
+    def _take_what_waits(self) -> tuple[Batch, list[Done]]:
+        """As one batch: a transaction costs nearly the same however little is in it."""
+        batch, done = self._inbox.popleft()
+        records, all_done = list(batch.records), [done]
+        while self._inbox:
+            more, done = self._inbox[0]
+            # L5: one that does not continue is stepped by itself, and so seen to be a gap.
+            if more.starts_after != records[-1].offset or len(records) + len(more.records) > RECORDS_MAX:
+                break
+            self._inbox.popleft()
+            records.extend(more.records)
+            all_done.append(done)
+        return Batch(batch.starts_after, records), all_done
+
+    def _until_due_s(self) -> float:
+        return min(max(-self.overdue_ms / 1000, LOOK_AGAIN_S), LOOK_AT_MOST_S)
+
+    async def _something_arrives(self, within_s: float) -> bool:
+        """Wait for a delivery, or to be told to stop; whether one came."""
         self._arrived.clear()
-        wait_s = (self.due_ms - self.ledger.clock_ms()) / 1000
         # Not `wait_for`, which makes a task of each wait.
-        over = asyncio.get_running_loop().call_later(
-            min(max(wait_s, LOOK_AGAIN_S), LOOK_AT_MOST_S), self._arrived.set
-        )
+        over = asyncio.get_running_loop().call_later(within_s, self._arrived.set)
         try:
             await self._arrived.wait()
         finally:
@@ -227,6 +241,8 @@ class Lanes:
         self._clock = clock
         self._stop = stop
         self._one_at_a_time = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        """Those that were given up and still hold their folders."""
 
     async def take(self, partitions: Iterable[int]) -> None:
         """Open a lane for each, all at once; returns when all are restored or given up."""
@@ -255,7 +271,8 @@ class Lanes:
 
     async def _close_all(self) -> None:
         lanes, self.lanes = list(self.lanes.values()), {}
-        for result in await asyncio.gather(*(lane.close() for lane in lanes), return_exceptions=True):
+        closes = [*self._closing, *(lane.close() for lane in lanes)]
+        for result in await asyncio.gather(*closes, return_exceptions=True):
             if isinstance(result, BaseException):
                 self._stop(result)
 
@@ -265,9 +282,14 @@ class Lanes:
             self.given_up[lane.partition] = (self._clock.monotonic(), failure)
             self.lanes.pop(lane.partition, None)
             # The others go on; the group will say whose it is.
-            task = asyncio.ensure_future(lane.close())
-            task.add_done_callback(lambda done: done.exception() and self._stop(done.exception()))  # type: ignore[arg-type]
+            self._closing.add(task := asyncio.ensure_future(lane.close()))
+            task.add_done_callback(self._closed)
         else:
+            self._stop(failure)
+
+    def _closed(self, closing: asyncio.Task[None]) -> None:
+        self._closing.discard(closing)
+        if failure := closing.exception():
             self._stop(failure)
 
     def overdue(self, patience_s: float) -> BaseException | None:

@@ -6,12 +6,12 @@
 import asyncio
 import contextlib
 import sys
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
-from streams.core import Batch, Record
+from streams.core import RECORDS_MAX, Batch, Record
 from streams.login import KafkaSettings
 
 
@@ -48,15 +48,15 @@ FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch: a partition whose records we just took waits for its end."""
 FETCH_PATIENCE_S = 0.25
 """How long a fetch may wait for records, and so a seek for it."""
-RECORDS_MAX = 1_000
 LOG_APPEND_TIME = 1
 """Kafka's number for what `saveline topics` sets on the source."""
-OUTSTANDING_MAX = 2
-"""Deliveries of a partition that are not acknowledged yet: one in work, one ready."""
 
 
 class Engine(Protocol):
     """What the transport asks the app, as its attribute `engine`."""
+
+    ready_max: int
+    """A partition is read on while no more of its records than these wait behind the delivery in work."""
 
     def next_offset(self, tp: TP) -> int | None:
         """Where to read on after a rebalance; None: where the group's committed offset says."""
@@ -175,7 +175,8 @@ class Consumer(stock.Consumer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._engine: Engine = self.app.engine  # type: ignore[attr-defined]
-        self._outstanding: defaultdict[TP, int] = defaultdict(int)
+        self._outstanding: defaultdict[TP, deque[int]] = defaultdict(deque)
+        """How many records each delivery has that is not acknowledged, the oldest first."""
         self._after: dict[TP, int] = {}
         """The last offset delivered, or before which delivery starts."""
         self._room = asyncio.Event()
@@ -198,7 +199,8 @@ class Consumer(stock.Consumer):
             await self.sleep(0.01)
             return
         active = [tp for tp in self._get_active_partitions() if not self._is_changelog_tp(tp)]
-        wanted = {tp for tp in active if self._outstanding[tp] < OUTSTANDING_MAX and self._engine.wants(tp)}
+        most = self._engine.ready_max
+        wanted = {tp for tp in active if self._ready(tp) <= most and self._engine.wants(tp)}
         if not wanted:
             await self._wait_for_room(timeout)
             return
@@ -217,10 +219,15 @@ class Consumer(stock.Consumer):
             return
         self._tell_reached(wanted - found.keys())
         for tp, message in deliveries.items():
-            self._outstanding[tp] += 1
+            self._outstanding[tp].append(len(found[tp]))
             # Faust takes the offsets between two messages for a gap that need not be acknowledged.
             self._read_offset[tp] = message.offset - 1
             yield tp, message
+
+    def _ready(self, tp: TP) -> int:
+        """How many records wait behind the delivery in work; negative when there is none."""
+        sizes = self._outstanding[tp]
+        return sum(sizes) - sizes[0] if sizes else -1
 
     def _gate_is_open(self) -> bool:
         return bool(self.flow_active and self.app.tables.actives_ready and not self.app.rebalancing)
@@ -268,7 +275,8 @@ class Consumer(stock.Consumer):
         """Public. A delivery is done: the next one may come."""
         done = bool(super().ack(message))
         if message.generation_id == self.app.consumer_generation_id and self._outstanding[message.tp]:
-            self._outstanding[message.tp] -= 1
+            # In the order of delivery.
+            self._outstanding[message.tp].popleft()
             self._room.set()
         return done
 
@@ -344,7 +352,7 @@ def app_settings(kafka: KafkaSettings) -> dict[str, Any]:
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "stream_recovery_delay": 0.0,
-        # Deliveries are bounded by `OUTSTANDING_MAX` already; a full queue would block the fetcher.
+        # Deliveries are bounded by `ready_max` already; a full queue would block the fetcher.
         "stream_buffer_maxsize": 4096,
         "stream_wait_empty": False,
         "web_enabled": False,

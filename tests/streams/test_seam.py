@@ -6,7 +6,7 @@ Then read the new source of what changed, see whether `streams/seam.py` still fi
 import asyncio
 import hashlib
 import inspect
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -95,7 +95,7 @@ class Gate:
         consumer.flow_active = flow_active
         consumer._active_partitions = {tp}
         consumer._engine = GroupEngine()
-        consumer._outstanding = defaultdict(int)
+        consumer._outstanding = defaultdict(deque)
         consumer._after = {}
         consumer._read_offset = {}
         consumer._fetching = asyncio.Lock()
