@@ -50,7 +50,7 @@ class ForeignRecord(LedgerFailure):
 
 
 class Unreachable(LedgerFailure):
-    """The broker did not answer in time while opening: try again later."""
+    """The broker did not answer in time while opening, or the schema registry did not: try again later."""
 
     exit_code = 78
 

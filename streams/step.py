@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from typing import Any, Generic
 
 from schemas.errors import Malformed
-from schemas.registry import RegistryUnavailable
+from schemas.registry import RegistryRefused, RegistryUnavailable
 from streams.core import Core, Deadline, E, Output, R, Record, S
 from streams.deadlines import index_key, split
 from streams.envelope import FORMAT, NEVER, RESERVED, Fired, pack_head
 from streams.live import LiveStates, Slot
-from streams.outcomes import PoisonStreak
+from streams.outcomes import PoisonStreak, Unreachable
 from streams.placement import partition_of
 from streams.quarantine import Rejected, of_deadline, of_record
 from streams.settings import LedgerSettings
 from streams.traces import Traces
 
 _NO_DEADLINE = (NEVER, 0)
+# No record is rejected and no conversation handed over for these: everything is tried again.
+_NOBODYS_FAULT = (RegistryUnavailable, RegistryRefused)
 
 
 class _Unmoved(Exception):
@@ -91,6 +93,8 @@ class Step(Generic[S, E, R]):
             except Malformed as malformed:
                 # Well-formed by itself, but not beside what is known, such as an id used for something else.
                 self._reject(record, malformed.reasons)
+            except _NOBODYS_FAULT as error:
+                raise Unreachable(str(error)) from error
             except Exception as error:  # noqa: BLE001 -- the poison rule: to quarantine, with its traceback
                 self._reject(record, _told(error))
                 self._poisoned(key, error, record)
@@ -133,9 +137,8 @@ class Step(Generic[S, E, R]):
                 key = key_of(event)
             except Malformed as malformed:
                 self._reject(record, malformed.reasons)
-            except RegistryUnavailable:
-                # Nobody's record is at fault: the worker stops and tries again.
-                raise
+            except _NOBODYS_FAULT as error:
+                raise Unreachable(str(error)) from error
             except Exception as error:  # noqa: BLE001 -- decoding may only say Malformed; a bug must not stop us
                 self._reject(record, _told(error))
             else:
@@ -161,9 +164,9 @@ class Step(Generic[S, E, R]):
 
     def _fold(self, record: Record, event: E) -> None:
         try:
-            self.conditions = self._core.fold(self.conditions, event, self.now_ms)
-            self._rules = self._core.rules(self.conditions)
-            self.conditions_changed = True
+            conditions = self._core.fold(self.conditions, event, self.now_ms)
+            self._rules = self._core.rules(conditions)
+            self.conditions, self.conditions_changed = conditions, True
         except Exception as error:  # noqa: BLE001 -- as in `take`
             self._reject(record, _told(error))
             self._count_poison(error)
@@ -176,6 +179,8 @@ class Step(Generic[S, E, R]):
             self._refuse_unmoved(after, (due_ms, version))
             self._settle(key, state, indexed_ms, after, effects, None)
             self.poisoned_in_a_row = 0
+        except _NOBODYS_FAULT as error:
+            raise Unreachable(str(error)) from error
         except Exception as error:  # noqa: BLE001 -- as in `take`
             told = _told(error)
             self.rejected.append(of_deadline(key, due_ms, version, self._settings, told, self._core.version))
@@ -224,8 +229,13 @@ class Step(Generic[S, E, R]):
     def _poisoned(self, key: bytes, error: Exception, cause: Record | None) -> None:
         self._count_poison(error)
         state, _, _, indexed_ms = self.slots[key]
-        after, effects = self._core.stuck(key, state, self.now_ms, type(error).__name__, self._rules)
-        self._settle(key, state, indexed_ms, after, effects, cause)
+        try:
+            after, effects = self._core.stuck(key, state, self.now_ms, type(error).__name__, self._rules)
+            self._settle(key, state, indexed_ms, after, effects, cause)
+        except _NOBODYS_FAULT as away:
+            raise Unreachable(str(away)) from away
+        except Exception as again:
+            raise PoisonStreak(f"{key!r} cannot even be handed to people") from again
         self.stuck.append(key)
         if self.slots[key][1] <= self.now_ms:
             raise PoisonStreak(f"{key!r} is stuck and due again at once") from error
