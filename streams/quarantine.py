@@ -9,6 +9,10 @@ BYTES_MAX = 1_000_000_000
 """For producers: all that librdkafka takes. The topics' own limits decide, and `saveline topics plan` compares them."""
 ATTEMPT = "attempt"
 REPLAYED_FROM = "replayed-from"
+HEADERS_BYTES = 262_144
+"""What a record in quarantine needs beside itself: where it came from, and every reason that there is room for."""
+_REASONS_BYTES_MAX = HEADERS_BYTES - 8_192
+_HEADER_BYTES = 16
 # What stands beside a record's own headers, and is not taken along when it is sent again.
 ADDED = frozenset(
     {
@@ -46,7 +50,7 @@ def of_record(
         ("original-partition", b"%d" % settings.partition),
         ("original-offset", b"%d" % record.offset),
         ("original-timestamp-ms", b"%d" % record.appended_ms),
-        *(("reason", reason.encode()) for reason in reasons),
+        *_said(reasons),
         ("app-version", version.encode()),
         # One that was replayed says so; anybody else's word for it is as good as none.
         (ATTEMPT, attempts[0] if attempts and attempts[0].isdigit() else b"1"),
@@ -67,8 +71,22 @@ def of_deadline(
         ("original-partition", b"%d" % settings.partition),
         ("deadline-due-ms", b"%d" % due_ms),
         ("deadline-version", b"%d" % version),
-        *(("reason", reason.encode()) for reason in reasons),
+        *_said(reasons),
         ("app-version", core_version.encode()),
         (ATTEMPT, b"1"),
     ]
     return Rejected(key, None, headers, None)
+
+
+def _said(reasons: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    """Every reason that there is room for: a small record may be wrong in thousands of places."""
+    said: list[tuple[str, bytes]] = []
+    room = _REASONS_BYTES_MAX
+    for number, reason in enumerate(reasons):
+        text = reason.encode()
+        room -= len(text) + _HEADER_BYTES
+        if room < 0:
+            said.append(("reason", b"and %d more" % (len(reasons) - number)))
+            break
+        said.append(("reason", text))
+    return said

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from schemas.catalogue import Topic as Name
+from streams.quarantine import HEADERS_BYTES
 
 DAY_MS = 86_400_000
 SOURCE_RETENTION_MS = 14 * DAY_MS
@@ -12,9 +13,6 @@ OUTPUT_RETENTION_MS = 7 * DAY_MS
 QUARANTINE_RETENTION_MS = 30 * DAY_MS
 TOMBSTONE_RETENTION_MS = DAY_MS
 """How long the changelog shows that a record was removed; a disk that slept longer must be thrown away."""
-
-HEADERS_BYTES = 262_144
-"""What a record in quarantine needs beside itself: where it came from, and every reason."""
 
 _COMPACTED = {"cleanup.policy": "compact"}
 _STAMPED = {"message.timestamp.type": "LogAppendTime"}

@@ -6,6 +6,8 @@ from hashlib import blake2b
 from streams.core import Output, Record
 
 HEADER = "traceparent"
+# W3C Trace Context. What is longer is none, and would be copied to every output.
+_BYTES_MAX = 55
 
 
 class Traces:
@@ -38,8 +40,9 @@ class Traces:
 
 
 def traceparent_of(record: Record) -> bytes:
-    """Empty where the record names none."""
-    return next((value for name, value in record.headers or () if name == HEADER), b"")
+    """Empty where the record names none that could be one."""
+    found = next((value for name, value in record.headers or () if name == HEADER), None)
+    return found if found and len(found) <= _BYTES_MAX else b""
 
 
 def own(key: bytes) -> bytes:

@@ -14,9 +14,9 @@ from streams import quarantined
 from streams.cli import app as saveline
 from streams.core import Record
 from streams.intake import producer
-from streams.quarantine import Origin, of_record
+from streams.quarantine import HEADERS_BYTES, Origin, of_record
 from streams.quarantined import OvertakenError, Quarantine, Settling, UnreadableError
-from streams.topics import HEADERS_BYTES, settled_topic, wanted_topics
+from streams.topics import settled_topic, wanted_topics
 from tests.streams.rig import until
 
 pytestmark = pytest.mark.real

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.clock import SystemClock
+from schemas.errors import Malformed
 from state.rocks import StoreFull, StoreTaken
 from streams.core import Batch, Record
 from streams.envelope import PROGRESS
@@ -26,9 +27,12 @@ from streams.outcomes import (
     Unsettled,
 )
 from streams.placement import partition_of
+from streams.quarantine import BYTES_MAX, HEADERS_BYTES
 from streams.transactions import Transactions
 from tests.streams.job import Case, Event, Job
 from tests.streams.rig import Rig, Run, until
+from tests.streams.test_crashes import assert_sound
+from tests.world.kafka import Kafka, Node
 
 pytestmark = pytest.mark.real
 
@@ -112,6 +116,52 @@ def test_placement_is_the_java_clients() -> None:
 
     known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
     assert {key: murmur2(key) for key in known} == {key: value % 2**32 for key, value in known.items()}
+
+
+class Picky(Job):
+    """Finds far more wrong with a small record than fits beside it."""
+
+    def decode(self, record: Record) -> Event:
+        if record.value == b"wrong":
+            raise Malformed([f"options[{n}].components[0].allergens[0]: is empty" for n in range(30_000)])
+        return super().decode(record)
+
+
+def test_a_record_with_more_reasons_than_there_is_room_for_goes_to_quarantine_with_the_first(
+    rig: Rig,
+) -> None:
+    run = Run(rig, core=Picky(rig.topic("commands")), reopen_max=0)
+    rig.send(b"wrong", key=b"a")
+    run.processed(0)
+    (record,) = rig.read("quarantine")
+    told = [text for name, text in record.headers() if name == "reason"]
+    assert told[0] == b"options[0].components[0].allergens[0]: is empty"
+    assert told[-1] == b"and %d more" % (30_000 - len(told) + 1)
+    assert sum(map(len, told)) < HEADERS_BYTES
+    run.close()
+
+
+def test_a_header_that_is_no_trace_is_not_carried_to_what_is_larger_than_its_record(rig: Rig) -> None:
+    run = Run(rig, reopen_max=0)
+    stranger = Producer({**rig.client, "message.max.bytes": BYTES_MAX})
+    refused: list[object] = []
+
+    def delivered(error: object, _message: object) -> None:
+        refused.append(error)
+
+    value, key = msgspec.json.encode(Event("a", 1)), b"a"
+    # As long as the broker takes it with the event, so that it does not with the longer command.
+    for size in range(1_048_588, 0, -8):
+        stranger.produce(
+            rig.topic("source"), value, key, on_delivery=delivered, headers=[("traceparent", bytes(size))]
+        )
+        assert stranger.flush(30) == 0
+        if refused.pop() is None:
+            break
+    run.processed(0)
+    (command,) = rig.read("commands")
+    assert command.headers() is None
+    run.close()
 
 
 class Verbose(Job):
@@ -325,9 +375,12 @@ def test_retention_that_passed_progress_is_a_named_outcome(rig: Rig, run: Run) -
 # Time
 
 
-def test_a_clock_ten_minutes_ahead_gives_the_partition_up_before_anything_is_decided(rig: Rig) -> None:
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_clock_ten_minutes_apart_gives_the_partition_up_before_anything_is_decided(
+    rig: Rig, minutes: int
+) -> None:
     with pytest.raises(ClockApart):
-        Run(rig, clock=ShiftedClock(timedelta(minutes=10)))
+        Run(rig, clock=ShiftedClock(timedelta(minutes=minutes)))
 
 
 @pytest.mark.parametrize("step", [timedelta(minutes=10), timedelta(minutes=-10)])
@@ -468,3 +521,51 @@ def test_only_what_is_committed_is_on_the_disk(rig: Rig, run: Run, monkeypatch: 
     rig.send(Event("a", 1))
     run.processed(0)
     assert seen[0] == (None, None)
+
+
+class Forgetful(Kafka):
+    """Forgets a transactional id that nobody used for a second, in place of a week."""
+
+    def _properties(self, node: Node) -> str:
+        return super()._properties(node) + (
+            "transactional.id.expiration.ms=1000\n"
+            "transaction.remove.expired.transaction.cleanup.interval.ms=500\n"
+        )
+
+
+def forgotten(rig: Rig) -> bool:
+    """Whether the coordinator removed what it knew of the rig's only transactional id."""
+    consumer = Consumer({**rig.client, "group.id": "forgotten", "enable.partition.eof": True})
+    topic, known = "__transaction_state", None
+    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    ended = 0
+    while ended < len(partitions):
+        message = consumer.poll(30)
+        assert message is not None
+        if message.error() is not None:
+            ended += 1
+        elif f"{rig.app}-0".encode() in (message.key() or b""):
+            known = message.value()
+    consumer.close()
+    return known is None
+
+
+def test_an_owner_whose_transactional_id_expired_goes_on_and_so_does_the_next(tmp_path: Path) -> None:
+    with Forgetful(tmp_path / "kafka", brief=True) as kafka:
+        rig = Rig(kafka.bootstrap, tmp_path)
+        run = Run(rig)
+        rig.send(Event("a", 1))
+        run.processed(0)
+        until(lambda: forgotten(rig), "the id to expire under its owner")
+        rig.send(Event("a", 2))
+        run.processed(1)
+        run.close()
+        until(lambda: forgotten(rig), "the id to expire while nobody has it")
+        again = Run(rig)
+        assert again.ledger.tally.wiped == 0
+        rig.send(Event("a", 3))
+        again.processed(2)
+        again.close()
+        assert [said.command_id for said in rig.said()] == ["a~1.0", "a~1.1", "a~1.2"]
+        assert_sound(rig)

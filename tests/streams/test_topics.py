@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from streams.topics import HEADERS_BYTES, Topic, plan, wanted_topics
+from streams.quarantine import HEADERS_BYTES
+from streams.topics import Topic, plan, wanted_topics
 
 WANTED = {topic.name: topic for topic in wanted_topics(partitions=4, replication=1)}
 
