@@ -64,6 +64,7 @@ async def batches(stream: Any, engine: GroupEngine) -> AsyncIterator[tuple[TP, B
         if before is None or batch.starts_after > before:
             raise Gap(f"{tp.topic}-{tp.partition}: after {before} came a delivery after {batch.starts_after}")
         yield tp, batch
-        # A handler that outlived a rebalance must not take back what was done meanwhile.
-        engine.handled[tp] = max(engine.handled.get(tp, -1), batch.records[-1].offset)
+        # A handler that outlived a rebalance must not take back what was done meanwhile, nor the partition itself.
+        if tp in engine.handled:
+            engine.handled[tp] = max(engine.handled[tp], batch.records[-1].offset)
         event.ack()

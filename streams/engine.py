@@ -64,6 +64,8 @@ class LedgerEngine:
     async def release(self) -> None:
         self.ready = False
         await self.lanes.release()
+        # Again, since an opening that was left off said meanwhile that it was over.
+        self.ready = False
 
     def next_offset(self, tp: TP) -> int | None:
         return self.lanes.next_offset(tp.partition)
@@ -114,4 +116,4 @@ class LedgerEngine:
         return "the group is assigning its partitions anew"
 
     def quiescent(self) -> bool:
-        return self.ready and all(lane.idle() and lane.at_end() for lane in self.lanes.lanes.values())
+        return self.ready and all(lane.idle() and lane.at_end() for lane in list(self.lanes.lanes.values()))
