@@ -14,11 +14,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streams.engine import EXIT_STORE_FULL, EXIT_STORE_TAKEN
 from streams.failpoints import POINTS
+from streams.outcomes import ForeignRecord, Gap, PoisonStreak, SourceTruncated, UnreadableState
 from tests.chaos.world import RESUME_S, Commits, Pace, Supervisor, Trickle, wait
 from tests.streams.processes import Worker
 from tests.streams.rig import Rig
@@ -30,6 +32,11 @@ PATIENCE_S = 180.0
 """For what comes by itself, be the machine ever so busy."""
 TRIES_MAX = 5
 """How often a fault is tried that did not come about, such as a failpoint that nobody passed."""
+NOT_BY_CHAOS = {
+    *(outcome.exit_code for outcome in (Gap, SourceTruncated, PoisonStreak, ForeignRecord, UnreadableState)),
+    *(EXIT_STORE_FULL, EXIT_STORE_TAKEN),
+}
+"""What no fault here brings about: a worker that ends so has one of its own, even if the next one goes on."""
 
 
 @dataclass
@@ -118,7 +125,7 @@ class Chaos:
             *(self.rig.topic(name) for name in ("source", "batches", "commands", "changelog", "quarantine"))
         )
         verdict = verify(self.rig.client, names, self.rig.partitions)
-        self.outcome.violations += verdict.violations
+        self.outcome.violations += verdict.violations + strange_ends(self.supervisor.codes)
         self.outcome.events, self.outcome.transactions = verdict.events, verdict.transactions
         return self.outcome
 
@@ -238,6 +245,10 @@ class Chaos:
         self.kafka.start(number)
         self.kafka.wait_until_ready()
         return start_ms
+
+
+def strange_ends(codes: Sequence[int]) -> list[str]:
+    return [f"a worker ended with {code}" for code in codes if code in NOT_BY_CHAOS]
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.chaos.engine import Chaos, Outcome
+from streams.outcomes import Fenced, Gap
+from tests.chaos.engine import Chaos, Outcome, strange_ends
 from tests.chaos.world import RESUME_S, SESSION_S, SLOWER_MAX, WORK_S, Pace
 
 
@@ -55,6 +56,11 @@ def test_the_last_line_says_the_counts_of_all_clusters() -> None:
         "engine chaos: 4 faults, 0 violations, 2 stalls, 0 kinds missed; 400 events in 4 transactions, "
         "slowest resumption 9.0 s (0 over 21 s on a slow machine)"
     )
+
+
+def test_an_end_that_no_fault_brings_about_is_a_violation() -> None:
+    assert strange_ends([-9, 0, Fenced.exit_code]) == []
+    assert strange_ends([-9, Gap.exit_code]) == [f"a worker ended with {Gap.exit_code}"]
 
 
 def test_a_partition_that_resumes_late_or_never_is_a_stall() -> None:

@@ -60,6 +60,9 @@ MUTANTS: dict[str, list[Change]] = {
             "if wanted_ms != NEVER:",
         )
     ],
+    "a_clock_that_runs_ahead": [
+        Change("streams.ledger:Ledger.clock_ms", "return self._anchor_ms", "return 3_000 + self._anchor_ms"),
+    ],
     "deadlines_first": [
         Change(
             "streams.ledger:Ledger._step",

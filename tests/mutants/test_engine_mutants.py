@@ -37,6 +37,9 @@ IN_PROCESS: dict[str, Callable[[Rig, Path], None]] = {
     "no_deadline_version": stepped(
         test_ledger.test_a_deadline_that_was_put_off_fires_only_at_its_new_instant
     ),
+    "a_clock_that_runs_ahead": lambda rig, _: (
+        test_crashes.test_a_crash_on_a_warm_disk_loses_and_doubles_nothing(rig, "after_commit")
+    ),
     "deadlines_first": stepped(test_ledger.test_an_answer_in_time_wins_over_its_deadline_whatever_the_lag),
     "read_uncommitted_restore": lambda rig, folder: (
         test_crashes.test_a_crash_with_an_empty_disk_after_it_loses_and_doubles_nothing(

@@ -2,7 +2,7 @@
 
 The rules it holds the engine to are those of the design: one transaction after another without hole or
 overlap, each record's time the broker's, a case's own deadline before its event and only if it was due, no
-deadline early, none late once all is quiet, none before an answer that was given in time.
+deadline early by the broker's clock, none late once all is quiet, none before an answer that was given in time.
 """
 
 import json
@@ -17,6 +17,8 @@ from tests.verifier import model
 
 HEAD = 13
 PATIENCE_S = 60
+APART_MS = 1_000
+"""How far a machine's two clocks, one for instants and one for spans, may drift apart in a run."""
 
 
 @dataclass
@@ -118,6 +120,8 @@ class Partition:
                 self.wrong(f"deadlines fired before records that are not there: {own}")
             if now_ms < max(self.now_ms, self.input_ms):
                 self.wrong(f"the time {now_ms} is before {self.now_ms} or its input's {self.input_ms}")
+            if now_ms > message.timestamp()[1] + APART_MS:
+                self.wrong(f"at {message.timestamp()[1]} it was taken for {now_ms}")
             self.now_ms = max(self.now_ms, now_ms)
             self.fire([one for one in fired if one[0] is None], now_ms, after)
             self.verdict.deadlines += len(fired)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import streams.verifier
+from tests.verifier import engine, model
 
 # How anybody is told settings and reaches Kafka, which is not what is judged.
 WAY_IN = {"streams", "streams.access", "streams.environment", "streams.login"}
@@ -30,3 +31,9 @@ def test_the_judge_imports_only_the_schemas_and_for_i8_the_heart() -> None:
             if name in WAY_IN and module.stem in ("cli", "settings", "topics"):
                 continue
             assert (module.stem, name.split(".")[0]) == ("replay", "state"), f"{module.name} imports {name}"
+
+
+def test_who_judges_the_engine_in_chaos_imports_nothing_of_it() -> None:
+    for judge in (engine, model):
+        own = {name for name in imported(Path(judge.__file__ or "")) if name.split(".")[0] in OURS}
+        assert own <= {"tests.verifier"}, judge.__name__
