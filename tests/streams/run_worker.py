@@ -1,6 +1,7 @@
 """A worker process that runs the tests' small job; its settings come by environment."""
 
 import os
+import resource
 from functools import partial
 from typing import Any, NoReturn
 
@@ -37,6 +38,9 @@ if __name__ == "__main__":
     if armed := os.environ.get("ARMED"):
         # Before anybody could ask for it over HTTP.
         worker.Failpoints = partial(already_armed, msgspec.json.decode(armed, type=Failpoint))  # type: ignore[misc,assignment]
+    if size := os.environ.get("FILE_BYTES_MAX"):
+        # To RocksDB it is as if the disk were full.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), resource.RLIM_INFINITY))
     if os.environ.get("BREAK_COORDINATION"):
         CompleteAssignor.assign = broken  # type: ignore[method-assign]
     worker.run(Job(os.environ["COMMANDS"]), read(WorkerSettings))

@@ -29,6 +29,7 @@ from faust.types import TP
 from streams import seam, store
 from streams.core import Record
 from streams.delivery import GroupEngine
+from streams.envelope import PROGRESS, seal
 from streams.settings import WorkerSettings
 from streams.worker import build
 from tests.streams.job import Job
@@ -211,6 +212,20 @@ def test_the_table_can_be_read_but_not_written() -> None:
     assert b"nobody" not in cases.data
     with pytest.raises(store.WrittenElsewhere):
         cases.data[b"a"] = b"b"
+
+
+def test_what_the_lanes_committed_is_read_through_the_table() -> None:
+    app = build(Job(), WorkerSettings(), SystemClock())
+    states = [{PROGRESS: seal(b"7")}, {b"a": seal(b"one"), b"b": seal(b"two", (5, 1))}]
+    app.engine.lanes.lanes = {
+        number: SimpleNamespace(ledger=SimpleNamespace(read=known.get, all_states=known.items))
+        for number, known in enumerate(states)
+    }
+    cases = app.tables["cases"].data
+    assert (cases[b"a"], cases[b"b"], b"a" in cases, b"c" in cases) == (b"one", b"two", True, False)
+    assert (list(cases), len(cases)) == ([b"a", b"b"], 2)
+    with pytest.raises(KeyError):
+        cases[b"c"]
 
 
 def test_standbys_that_would_read_uncommitted_data_are_off() -> None:

@@ -80,6 +80,19 @@ def test_a_process_refuses_to_start_with_all_the_faults_at_once(bootstrap: str) 
     assert said.count("is missing") == len(wanted) - 1
 
 
+def test_a_worker_does_not_start_on_wrong_topics_and_lists_them(
+    bootstrap: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = uuid.uuid4().hex[:8]
+    for setting, value in (("APP", name), ("BROKER", bootstrap), ("PARTITIONS", "2"), ("REPLICATION", "1")):
+        monkeypatch.setenv(f"SAVELINE_{setting}", value)
+    create(bootstrap, f"{name}-batches", 3)
+    assert app(["worker"], result_action="return_value") == 2
+    said = capsys.readouterr().err
+    assert f"{name}-batches: has 3 partitions instead of 2" in said
+    assert f"{name}-cases-changelog: is missing" in said
+
+
 def test_nobody_there_is_said_so() -> None:
     with pytest.raises(UnreachableError, match=r"no answer from 127\.0\.0\.1:1"):
         read({"bootstrap.servers": "127.0.0.1:1"}, ["any"])

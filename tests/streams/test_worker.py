@@ -15,8 +15,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from streams.engine import EXIT_BUG
-from streams.outcomes import Fenced, Gap
+from streams.engine import EXIT_BUG, EXIT_STORE_FULL
+from streams.outcomes import Fenced, Gap, SourceTruncated
 from streams.placement import partition_of
 from tests.streams.job import Event
 from tests.streams.losses import LOST
@@ -65,6 +65,13 @@ def test_a_worker_that_the_group_no_longer_reaches_ends_rather_than_stands_idle(
     until(lambda: not worker.running, "its end", 60)
     assert worker.end() == EXIT_BUG
     assert "the assignor has a bug" in worker.last_lines()
+
+
+def test_a_worker_whose_topic_the_broker_does_not_know_ends_rather_than_stands_idle(rig: Rig) -> None:
+    worker = Worker(rig, "0", SAVELINE_SOURCE="nobody-made-this").start()
+    until(lambda: not worker.running, "its end")
+    assert worker.end() == EXIT_BUG
+    assert "the broker does not know nobody-made-this" in worker.last_lines()
 
 
 # Each of these is also run against a mutant that it has to catch (`tests/mutants/test_engine_mutants.py`).
@@ -170,6 +177,39 @@ def stops_rather_than_skips(rig: Rig, mutants: str = "") -> None:
 
 def test_a_worker_stops_rather_than_skips_and_then_reads_again(rig: Rig) -> None:
     stops_rather_than_skips(rig)
+
+
+def test_a_worker_refuses_to_go_on_where_retention_removed_what_nobody_had_processed(rig: Rig) -> None:
+    rig.send(*(Event(f"case-{number}", 1) for number in range(20)))
+    admin = AdminClient(rig.client)
+    places = [TopicPartition(rig.topic("source"), partition, 2) for partition in range(rig.partitions)]
+    for future in admin.delete_records(places).values():
+        future.result(30)
+    worker = Worker(rig, "0").start()
+    try:
+        until(lambda: not worker.running, "its end")
+        assert worker.end() == SourceTruncated.exit_code
+        assert "processed up to -1, the source begins at 2" in worker.last_lines()
+        assert rig.said() == []
+    finally:
+        worker.end()
+
+
+def test_a_worker_whose_disk_is_full_says_so_and_the_next_one_with_room_goes_on(rig: Rig) -> None:
+    narrow = Worker(rig, "0", FILE_BYTES_MAX=str(1 << 17)).start()
+    try:
+        rig.send(*(Event(f"case-{number % 500}", number) for number in range(10_000)))
+        until(lambda: not narrow.running, "its end")
+        assert narrow.end() == EXIT_STORE_FULL
+    finally:
+        narrow.end()
+    roomy = Worker(rig, "0").start()
+    try:
+        until(lambda: len(rig.said()) == 10_000, "every answer")
+        until(roomy.quiescent, "quiescent")
+        assert_sound(rig)
+    finally:
+        roomy.end()
 
 
 def test_a_partition_that_another_took_is_given_up_while_the_others_go_on(rig: Rig, tmp_path: Path) -> None:
