@@ -86,9 +86,8 @@ def reads_on_after_its_progress(rig: Rig, mutants: str = "") -> None:
     group_says(rig, [rig.end("source", partition) for partition in range(rig.partitions)])
     second = Worker(rig, "0", static=False, MUTANTS=mutants).start()
     try:
-        until(lambda: len(rig.said()) == 20 or not second.running, "the other ten")
+        until(lambda: second.quiescent() or not second.running, "quiescent")
         assert len(rig.said()) == 20, second.last_lines()
-        until(second.quiescent, "quiescent")
         assert_sound(rig)
     finally:
         second.end()
