@@ -48,6 +48,9 @@ FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch: a partition whose records we just took waits for its end."""
 FETCH_PATIENCE_S = 0.25
 """How long a fetch may wait for records, and so a seek for it."""
+IDLE_MAX_S = 30 * 86_400.0
+"""aiokafka leaves its group, and so rebalances it, when nothing was fetched for so long: a member that owns nothing
+did so each quarter of an hour. What stands is told by its own process (`/livez`)."""
 LOG_APPEND_TIME = 1
 """Kafka's number for what `saveline topics` sets on the source."""
 
@@ -359,6 +362,7 @@ def app_settings(kafka: KafkaSettings) -> dict[str, Any]:
         # Nobody asks over HTTP; the default would load aiohttp.
         "HttpClient": object,
         "broker_max_poll_records": RECORDS_MAX,
+        "broker_max_poll_interval": IDLE_MAX_S,
         "consumer_auto_offset_reset": "earliest",
     }
 

@@ -232,3 +232,12 @@ def test_standbys_that_would_read_uncommitted_data_are_off() -> None:
     app = build(Job(), WorkerSettings(), SystemClock())
     assert app.conf.table_standby_replicas == 0
     assert app.conf.web_enabled is False
+
+
+def test_a_member_that_owns_nothing_for_a_week_does_not_leave_and_rebalance_its_group() -> None:
+    async def longest_idle_s() -> float:
+        app = build(Job(), WorkerSettings(), SystemClock())
+        thread = app.consumer._new_consumer_thread()
+        return thread._create_worker_consumer(app.transport)._max_poll_interval_ms / 1000
+
+    assert asyncio.run(longest_idle_s()) > 7 * 86_400
