@@ -15,6 +15,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import consumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
@@ -180,6 +181,31 @@ def test_a_seek_waits_for_the_fetch_that_began_before_it() -> None:
     a_seek_waits_for_the_fetch_that_began_before_it()
 
 
+def test_a_fetch_after_one_that_brought_records_lets_more_of_them_gather(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    async def fetch(_self: Any, _assignment: Any, _node: Any, number: int) -> bool:
+        asked.append(number)
+        return number == 2
+
+    monkeypatch.setattr(Fetcher, "_proc_fetch_request", fetch)
+    monkeypatch.setattr(seam, "GATHER_S", 3_600)
+
+    async def fetches() -> None:
+        one = seam.GatheringFetcher.__new__(seam.GatheringFetcher)
+        for number in range(3):
+            await one._proc_fetch_request(None, 1, number)
+        gathering = asyncio.create_task(one._proc_fetch_request(None, 1, 3))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        gathering.cancel()
+
+    asyncio.run(fetches())
+    assert asked == [0, 1, 2]
+
+
 def nothing_passes_a_closed_gate() -> None:
     """Between Faust's seek and its clearing of the queues, a delivery would vanish and be committed over."""
     for closed in (
@@ -204,6 +230,7 @@ def test_the_schemes_lead_to_our_transport_and_store() -> None:
     store.register()
     assert faust.transport.by_url("saveline://127.0.0.1:9092") is seam.Transport
     assert faust.stores.by_url("ledger:") is store.LedgerStore
+    assert consumer.Fetcher is seam.GatheringFetcher
 
 
 def test_the_table_can_be_read_but_not_written() -> None:
