@@ -3,8 +3,10 @@
 It runs on intake, on every rendering, on the answer, and again before write-back.
 """
 
+import unicodedata
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -121,7 +123,8 @@ def _judge_component(
     if facts.allergens:
         if not offered.allergens_known:
             reasons.append(f"the allergens of {name} are unknown, and the customer named some to avoid")
-        harmful = sorted(set(facts.allergens) & set(offered.allergens))
+        avoided = {_plain(name) for name in facts.allergens}
+        harmful = sorted({name for name in offered.allergens if _plain(name) in avoided})
         if harmful:
             reasons.append(f"{name} contains {', '.join(harmful)}, which the customer avoids")
     if offered.age_class > wanted.age_class:
@@ -136,6 +139,12 @@ def _judge_component(
         reasons.append(f"{name} is priced in a way that this version does not know")
     if count > component.quantity_max:
         reasons.append(f"only {component.quantity_max} of {name} can be had")
+
+
+@lru_cache(maxsize=4_096)
+def _plain(allergen: str) -> str:
+    """An allergen as it is compared: whoever keeps customers may write "Milk" where the product's data says "milk"."""
+    return " ".join(unicodedata.normalize("NFKC", allergen).casefold().split())
 
 
 def _is_reservation_over(option: Option, question: Question) -> bool:
@@ -164,11 +173,15 @@ def _priced(dearer: int, question: Question, reasons: list[str]) -> Pricing:
 
 def _delivery(option: Option, question: Question) -> list[str]:
     delivery, now = question.exception.delivery, question.now
+    contains = delivery.contains
+    if question.exception.kind is Kind.AGE_CHECK_FAILED and Contents.AGE_RESTRICTED not in contains:
+        # Nobody's age is checked for bread: the failed check itself says what is in the parcel.
+        contains = (*contains, Contents.AGE_RESTRICTED)
     reasons = []
     if option.kind in UNATTENDED:
         # A newer word for what a parcel holds may well be one that forbids it.
         never = {*question.policy.options.unattended_never, Contents.UNKNOWN}
-        forbidden = [c.value for c in delivery.contains if c in never]
+        forbidden = [c.value for c in contains if c in never]
         if forbidden:
             reasons.append(f"goods may not be left unattended: {', '.join(forbidden)}")
     if option.slot_from_at is not None and option.slot_from_at <= now and option.kind is OptionKind.REDELIVER:
@@ -177,7 +190,7 @@ def _delivery(option: Option, question: Question) -> list[str]:
     keeps_until_at = delivery.cold_chain_until_at
     if keeps_until_at is not None and handed_at > keeps_until_at and option.kind in RECEIVED:
         reasons.append("the cold chain would not hold until then")
-    if Contents.AGE_RESTRICTED in delivery.contains and option.kind in HANDED_OVER:
+    if Contents.AGE_RESTRICTED in contains and option.kind in HANDED_OVER:
         start_at = option.slot_from_at or now
         if not (_on_sale(delivery, start_at) and _on_sale(delivery, handed_at)):
             reasons.append("age-restricted goods may not be handed over at that hour")

@@ -112,14 +112,17 @@ def _can_be_delivered(option: Option, around: Circumstances) -> bool:
     delivery, now = around.exception.delivery, around.now
     starts_at = option.slot_from_at or now
     ends_at = option.slot_until_at or starts_at
-    if option.kind in LEFT_ALONE and set(delivery.contains) & set(around.policy.options.unattended_never):
+    contains = set(delivery.contains)
+    if around.exception.kind is Kind.AGE_CHECK_FAILED:
+        contains.add(Contents.AGE_RESTRICTED)
+    if option.kind in LEFT_ALONE and contains & set(around.policy.options.unattended_never):
         return False
     if option.kind is OptionKind.REDELIVER and option.slot_from_at is not None and option.slot_from_at <= now:
         return False
     received = option.kind in LEFT_ALONE | IN_PERSON
     if received and delivery.cold_chain_until_at is not None and ends_at > delivery.cold_chain_until_at:
         return False
-    if Contents.AGE_RESTRICTED in delivery.contains and option.kind in IN_PERSON:
+    if Contents.AGE_RESTRICTED in contains and option.kind in IN_PERSON:
         return _in_sale_hours(delivery, starts_at) and _in_sale_hours(delivery, ends_at)
     return True
 

@@ -120,6 +120,23 @@ def test_wine_is_never_left_unattended(kind):
     world.expect_open()
 
 
+def test_what_failed_an_age_check_is_age_restricted_whatever_upstream_lists_of_the_parcel():
+    night, morning = NOON + timedelta(hours=10), NOON + timedelta(hours=20, minutes=30)
+    world = asked(
+        at_the_door(
+            Kind.AGE_CHECK_FAILED,
+            a_way("porch", OptionKind.SAFE_PLACE),
+            a_way("night", OptionKind.REDELIVER, slot_from_at=night),
+            a_way("morning", OptionKind.REDELIVER, slot_from_at=morning),
+            delivery=a_delivery(sale_from="09:00", sale_until="22:00"),
+        )
+    )
+    assert world.options() == ["morning"]
+    world.taps("porch")
+    assert world.last_verdict().reason.startswith("not_available")
+    world.expect_open()
+
+
 def test_wine_is_brought_again_only_within_the_hours_of_sale():
     # The tap is open from 9 to 22 in London, where noon UTC is one o'clock.
     night, morning = NOON + timedelta(hours=10), NOON + timedelta(hours=20, minutes=30)

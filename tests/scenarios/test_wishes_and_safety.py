@@ -157,6 +157,14 @@ def test_a_product_with_an_avoided_allergen_is_not_offered():
     assert "contains sesame" in world.refused("sesame")
 
 
+@pytest.mark.parametrize("avoided", ["Sesame", "SESAME ", "\uff53esame"])
+def test_an_allergen_is_the_same_however_it_is_written(avoided):
+    sesame = an_option("sesame", attributes=WITH_SESAME)
+    world = asked(an_exception(options=(sesame, an_option())), a_customer(allergens=(avoided,)))
+    assert world.options() == ["hillside"]
+    assert "contains sesame" in world.refused("sesame")
+
+
 def test_unknown_allergens_count_as_unsafe_for_somebody_who_avoids_some():
     unknown = an_option("unknown", attributes=UNKNOWN)
     world = asked(an_exception(options=(unknown, an_option())), a_customer(allergens=("milk",)))
