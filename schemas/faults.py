@@ -16,6 +16,8 @@ REVISION_MAX = 2**53
 # Ten million of most currencies: above it somebody sent another unit.
 MINOR_MAX = 1_000_000_000
 HORIZON = timedelta(days=366)
+# Outside of them an instant stands for "none" or "for ever", and a margin before or after it would not exist.
+YEARS = range(1970, 3000)
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -84,6 +86,10 @@ class Faults:
         """Whether there is an instant that can be compared with others."""
         if value is not None and value.tzinfo is None:
             self.add(path, "has no time zone", "send an instant in UTC")
+        elif value is not None and value.year not in YEARS:
+            self.add(
+                path, f"is in the year {value.year}", "send the real instant, or nothing where there is none"
+            )
         return value is not None and value.tzinfo is not None
 
     def span(self, path: str, from_at: datetime | None, until_at: datetime | None) -> None:

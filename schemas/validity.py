@@ -130,7 +130,7 @@ def _raised(raised: ExceptionRaised) -> Faults:
         found.add("kind", "is a word that this version does not know", "use a kind of the contract")
     if raised.kind in LINE_KINDS and raised.line is None:
         found.add("line", f"is missing, but {raised.kind} concerns one", "send the line")
-    found.instant("picked_until_at", raised.picked_until_at)
+    _picked_until(found, raised)
     if found.instant("fulfilment_deadline_at", raised.fulfilment_deadline_at) and raised.occurred_at.tzinfo:
         _deadline(found, raised.fulfilment_deadline_at, raised.occurred_at)
     # A basket may hold many lines of the highest price.
@@ -154,7 +154,7 @@ def _amended(amended: ExceptionAmended) -> Faults:
     found.identifier("exception_id", amended.exception_id)
     # The exception itself has revision 0 or more, and only a higher one wins.
     found.number("revision", amended.revision, 1, REVISION_MAX)
-    found.instant("picked_until_at", amended.picked_until_at)
+    _picked_until(found, amended)
     deadline_at = amended.fulfilment_deadline_at
     if found.instant("fulfilment_deadline_at", deadline_at) and deadline_at and amended.occurred_at.tzinfo:
         _deadline(found, deadline_at, amended.occurred_at)
@@ -164,6 +164,14 @@ def _amended(amended: ExceptionAmended) -> Faults:
     currencies = [c.unit_price.currency for option in options for c in option.components]
     _options(found, options, currencies[0] if currencies else "")
     return found
+
+
+def _picked_until(found: Faults, record: ExceptionRaised | ExceptionAmended) -> None:
+    """A done case waits for it, so that it may not be far away."""
+    until_at, occurred_at = record.picked_until_at, record.occurred_at
+    comparable = found.instant("picked_until_at", until_at) and occurred_at.tzinfo is not None
+    if comparable and until_at is not None and until_at - occurred_at > HORIZON:
+        found.add("picked_until_at", f"is {until_at - occurred_at} away", f"stay within {HORIZON}")
 
 
 def _deadline(found: Faults, deadline_at: datetime, occurred_at: datetime) -> None:

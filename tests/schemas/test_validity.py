@@ -30,6 +30,7 @@ from tests.builders import NOON, a_component, a_delivery, a_line, an_exception, 
 from tests.strategies import KINDS
 
 NAIVE = datetime(2026, 3, 2, 12)  # noqa: DTZ001 - the fault itself
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 LONG = "é" * 33  # 66 bytes
 PAID = Money(100, "GBP")
 INCOMING = typing.get_args(Incoming)
@@ -205,6 +206,19 @@ INVALID = [
         an_exception(fulfilment_deadline_at=NOON + timedelta(days=367)),
         "fulfilment_deadline_at: is 367 days, 0:00:00 away",
     ),
+    (
+        an_exception(picked_until_at=NOON + timedelta(days=367)),
+        "picked_until_at: is 367 days, 0:00:00 away",
+    ),
+    # What some clocks say instead of nothing: a margin before the first instant, or after the last, is none.
+    (
+        with_option(reserved_until_at=FIRST),
+        "options[0].reserved_until_at: is in the year 1; upstream must send",
+    ),
+    (with_option(slot_until_at=LAST), "options[0].slot_until_at: is in the year 9999"),
+    (with_delivery(slot_from_at=FIRST), "delivery.slot_from_at: is in the year 1;"),
+    (with_delivery(cold_chain_until_at=LAST), "delivery.cold_chain_until_at: is in the year 9999"),
+    (an_amendment(picked_until_at=NOON + timedelta(days=367)), "picked_until_at: is 367 days, 0:00:00 away"),
     # Delivery.
     (with_delivery(country=""), "delivery.country: is no ISO 3166 country code"),
     (with_delivery(country="fr"), "delivery.country: is no ISO 3166 country code"),
