@@ -20,6 +20,7 @@ _WORDS = {
         "which_one": "please say for which item",
         "quantities": "the quantities do not add up",
         "unclear": "we did not understand your answer",
+        "not_confirmed": "please answer with the number of your choice",
     },
     "de": {
         "older_version": "inzwischen wurde anders entschieden; Sie können es ändern",
@@ -40,17 +41,11 @@ _WORDS = {
         "which_one": "bitte sagen Sie, für welchen Artikel",
         "quantities": "die Mengen gehen nicht auf",
         "unclear": "wir haben Ihre Antwort nicht verstanden",
+        "not_confirmed": "bitte antworten Sie mit der Nummer Ihrer Wahl",
     },
 }
 # All of these say that what was named is none of the choices.
-_UNKNOWN = (
-    "unknown_case",
-    "unknown_letter",
-    "unknown_option",
-    "unknown_key",
-    "nothing_chosen",
-    "not_confirmed",
-)
+_UNKNOWN = ("unknown_case", "unknown_letter", "unknown_option", "unknown_key", "nothing_chosen")
 for _words in _WORDS.values():
     _words.update(dict.fromkeys(_UNKNOWN, _words["unclear"]))
 

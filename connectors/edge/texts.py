@@ -111,6 +111,8 @@ class Texts:
             command_id=command.command_id,
             signal=_signal(text, meant, opted_out),
             answers=answers,
+            # Free words are like speech: they decide nothing without a yes, and here that is the key.
+            spoken=any(not pick.explicit for pick in meant.picks),
             sealed=self._vault.seal(command.customer_ref, text.body.encode(), SEALED_AS),
             received_at=self._clock.now(),
         )
@@ -143,7 +145,7 @@ def _answer(pick: Pick, found: Choices) -> Answer:
         letter=case.offered.letter,
         key=pick.n,
         option_id=option.option_id if option else "",
-        # A key beside a shown name, price and new total is the explicit yes; a sentence is read back.
+        # A key beside a shown name, price and new total is the explicit yes; a sentence is answered with the keys.
         total_shown=option.total if option and pick.explicit else None,
         confirmed=pick.explicit,
     )

@@ -221,6 +221,14 @@ def test_a_key_is_an_answer_with_the_total_that_was_shown_and_its_words_are_seal
     assert hooks.vault.unseal("c7", fact.sealed, SEALED_AS) == b"1"
 
 
+def test_a_sentence_is_no_yes_so_that_it_is_answered_with_the_keys(hooks: Hooks) -> None:
+    hooks.contacted(cases=(OFFERED,))
+    [fact] = hooks.text("the soya milk please")
+    [answer] = fact.answers
+    assert (answer.key, answer.confirmed, fact.spoken) == (1, False, True)
+    assert not hooks.text("1", sid="SM10")[-1].spoken
+
+
 def test_the_same_text_twice_is_one_fact(hooks: Hooks) -> None:
     hooks.contacted(cases=(OFFERED,))
     hooks.text("0")

@@ -107,6 +107,17 @@ def test_text_that_nobody_understands_is_asked_again():
     assert reply.cases[0].options != ()
 
 
+def test_a_choice_in_free_words_is_answered_with_the_keys_and_decided_by_one():
+    world = asked()
+    world.answers(Answer(case_id="x1", key=1), channel=SMS, spoken=True)
+    world.expect_open()
+    (reply,) = world.expect_sent(Purpose.REPLY, SMS)
+    assert reply.reason == "not_confirmed"
+    assert [option.key for option in reply.cases[0].options] == [1, 2]
+    world.texts("1")
+    world.expect_decision(Resolution.SUBSTITUTED, channel=SMS, actor=Actor.CUSTOMER)
+
+
 @pytest.mark.parametrize("channel", [Channel.PAGE, Channel.APP, Channel.VOICE])
 def test_only_whoever_wrote_a_text_is_answered_by_text(channel):
     world = asked()
