@@ -36,13 +36,15 @@ def of_channel(turn: Turn, event: ReceiptReceived) -> bool:
 
 
 def _of_opted_out(turn: Turn, n: int) -> bool:
-    """The provider knows of an opt-out that we do not: it is one, and no failure."""
+    """The provider knows of an opt-out, perhaps before us: it is one, and no failure."""
     conversation = turn.conversation
+    before = (conversation.sends, conversation.announcements, conversation.call)
     conversation.sends = tuple([send for send in conversation.sends if send.n != n])
     news.announcement_ended(turn, n, arrived=False)
     if conversation.call is not None and conversation.call.n == n:
         conversation.call = None
-    return opt_out(turn, SILENCED)
+    ended = before != (conversation.sends, conversation.announcements, conversation.call)
+    return opt_out(turn, SILENCED) or ended
 
 
 def _of_message(turn: Turn, event: ReceiptReceived, n: int) -> bool:
@@ -54,7 +56,9 @@ def _of_message(turn: Turn, event: ReceiptReceived, n: int) -> bool:
         case ReceiptState.SENT | ReceiptState.DELIVERED:
             if asked:
                 _presented(turn)
-            if event.state is ReceiptState.DELIVERED:
+            if event.state is ReceiptState.DELIVERED and not (
+                event.channel is Channel.SMS and conversation.wrong_number
+            ):
                 conversation.failed = tuple([c for c in conversation.failed if c is not event.channel])
         case ReceiptState.FAILED:
             _broken(turn, event.channel)

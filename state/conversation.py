@@ -63,6 +63,8 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     evidence: EvidencePointer | None
     written_at: datetime | None
     triggered_at: datetime | None
+    # The last version that the OMS was known to hold when this one was made, and not known to be written.
+    standing: "Settled | None" = None
 
 
 class Case(msgspec.Struct, array_like=True, kw_only=True):
@@ -127,6 +129,25 @@ class Case(msgspec.Struct, array_like=True, kw_only=True):
     def version(self) -> int:
         """The version that stands; 0 while nothing is decided."""
         return self.decision.version if self.decision is not None else 0
+
+    @property
+    def earlier(self) -> tuple[Settled, ...]:
+        """The versions that may have to stand again: the one before, and the one that was written before that."""
+        if self.before is None:
+            return ()
+        return (self.before,) if self.before.standing is None else (self.before, self.before.standing)
+
+    @property
+    def last_written(self) -> Settled | None:
+        """Of the earlier versions, the one that the OMS is known to hold."""
+        return next((earlier for earlier in self.earlier if earlier.write is Write.VERIFIED), None)
+
+    def heard_of(self, earlier: Settled, **news: object) -> None:
+        """Something became of one of the earlier versions."""
+        fresh = replace(earlier, **news)
+        if self.before is not None and earlier is not self.before:
+            fresh = replace(self.before, standing=fresh)
+        self.before = fresh
 
     @property
     def is_open(self) -> bool:
@@ -300,6 +321,8 @@ class Conversation(msgspec.Struct, array_like=True, kw_only=True):
     due_at: datetime | None = None
     due_version: int = 0
     announcements: tuple[Announcement, ...] = ()
+    # The telephone is somebody else's, so that nothing is proved by what arrives there.
+    wrong_number: bool = False
 
     def copied(self) -> "Conversation":
         """A copy that may be moved: everything below the cases is frozen."""

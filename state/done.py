@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-import msgspec
-
 from schemas.commands import EvidenceRequest, FulfilmentTrigger
 from schemas.events import EvidenceStored, TriggerReceived
 from schemas.facts import Decision
@@ -226,17 +224,16 @@ def of_trigger(turn: Turn, event: TriggerReceived) -> bool:
 
 
 def _of_earlier_trigger(turn: Turn, event: TriggerReceived) -> bool:
-    """The version before may have to stand again, so that its receipts count as well."""
+    """An earlier version may have to stand again, so that its receipts count as well."""
+    if event.state is not TriggerState.DONE:
+        return False
     for case in turn.conversation.cases:
-        before = case.before
-        if before is None or case.is_closed or before.trigger is Fulfilment.DONE:
-            continue
-        if event.state is TriggerState.DONE and trigger_id(before.decision.decision_id) == event.trigger_id:
-            case.before = msgspec.structs.replace(
-                before, trigger=Fulfilment.DONE, triggered_at=event.occurred_at
-            )
-            case.refunded_finally = case.refunded_finally or _is_executed_refund(before.decision)
-            return True
+        for earlier in case.earlier if not case.is_closed else ():
+            is_its = trigger_id(earlier.decision.decision_id) == event.trigger_id
+            if is_its and earlier.trigger is not Fulfilment.DONE:
+                case.heard_of(earlier, trigger=Fulfilment.DONE, triggered_at=event.occurred_at)
+                case.refunded_finally = case.refunded_finally or _is_executed_refund(earlier.decision)
+                return True
     return False
 
 
@@ -259,13 +256,12 @@ def of_evidence(turn: Turn, event: EvidenceStored) -> bool:
 
 
 def _of_earlier_evidence(case: Case, event: EvidenceStored) -> bool:
-    before = case.before
-    if before is None or event.missing or before.proof is not Proof.REQUESTED:
-        return False
-    if event.request_id != evidence_id(before.decision.decision_id):
-        return False
-    case.before = msgspec.structs.replace(before, proof=Proof.STORED, evidence=event.pointer)
-    return True
+    for earlier in case.earlier:
+        is_its = event.request_id == evidence_id(earlier.decision.decision_id)
+        if is_its and not event.missing and earlier.proof is Proof.REQUESTED:
+            case.heard_of(earlier, proof=Proof.STORED, evidence=event.pointer)
+            return True
+    return False
 
 
 def _is_executed_refund(decision: Decision) -> bool:

@@ -91,7 +91,7 @@ def _begin(turn: Turn, event: ExceptionAccepted, policy: Policy) -> None:
     conversation.satisfaction_at = conversation.satisfaction_until_at = None
     conversation.spoke = conversation.recorded = conversation.recording_refused = False
     conversation.used, conversation.failed, conversation.sends, conversation.tasks = (), (), (), ()
-    conversation.announcements = ()
+    conversation.announcements, conversation.wrong_number = (), False
     conversation.call = None
     held_out = facts.arm_point < policy.holdout_share_per_10000
     conversation.arm = Arm.HOLDOUT if held_out else Arm.TREATMENT
@@ -170,7 +170,8 @@ def _raised_again(turn: Turn, event: ExceptionAccepted, mark: int) -> bool:
         ]
     )
     case = conversation.case(fresh.exception_id)
-    if case is None or case.is_closed:
+    if case is None or case.is_closed or fresh.revision <= case.exception.revision:
+        # Over, or an amendment has brought something newer meanwhile.
         return True
     available = fresh.line.quantity_available if fresh.line is not None else None
     amended = ExceptionAmended(

@@ -50,6 +50,7 @@ def settle(turn: Turn, case: Case, choice: Choice) -> None:
             evidence=case.evidence,
             written_at=case.written_at,
             triggered_at=case.triggered_at,
+            standing=case.last_written if case.write is not Write.VERIFIED else None,
         )
     case.versions += 1
     case.decision = _decision(turn, case, choice)

@@ -13,7 +13,7 @@ from schemas.events import (
     OrderCompleted,
     RefusedAtDoor,
 )
-from schemas.words import CloseReason, HoldState, Kind, WithdrawalReason
+from schemas.words import Channel, CloseReason, HoldState, Kind, WithdrawalReason
 from state import escalation, news
 from state.admissible import admissible
 from state.conversation import Case, Seen
@@ -198,6 +198,7 @@ def contact(turn: Turn, event: ContactChanged) -> bool:
         return False
     # A channel that was gone and is there again has another address, which may work where the old one did not.
     conversation.failed = tuple([c for c in conversation.failed if c in conversation.facts.channels])
+    conversation.wrong_number = conversation.wrong_number and Channel.SMS in conversation.failed
     conversation.facts = event.facts
     turn.replan = True
     return True

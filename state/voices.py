@@ -64,7 +64,8 @@ def opt_out(turn: Turn, channels: tuple[Channel, ...]) -> bool:
         return False
     conversation.opted_out = tuple(sorted({*conversation.opted_out, *channels}))
     turn.cancel_sends("opted_out", channels)
-    conversation.next_call_at = None
+    if Channel.VOICE in channels:
+        conversation.next_call_at = None
     turn.replan = turn.replan or bool(conversation.cases)
     return True
 
@@ -92,7 +93,7 @@ def _wrong_number(turn: Turn) -> None:
     """Somebody else's telephone: it is suppressed, and heard nothing."""
     conversation = turn.conversation
     conversation.failed = tuple(sorted({*conversation.failed, *SILENCED}))
-    conversation.calls_ended = True
+    conversation.wrong_number = conversation.calls_ended = True
     turn.cancel_sends("wrong_number", SILENCED)
     turn.replan = True
 

@@ -85,13 +85,13 @@ def write_again(turn: Turn, case: Case) -> None:
 
 
 def _of_earlier_version(case: Case, event: WriteBackReceived) -> bool:
-    before = case.before
-    if before is None or event.update_id != before.decision.decision_id or event.outcome not in _APPLIED:
-        return False
-    if before.write is Write.VERIFIED:
-        return False
-    case.before = msgspec.structs.replace(before, write=Write.VERIFIED, written_at=event.occurred_at)
-    return True
+    for earlier in case.earlier:
+        if event.update_id == earlier.decision.decision_id and event.outcome in _APPLIED:
+            if earlier.write is Write.VERIFIED:
+                return False
+            case.heard_of(earlier, write=Write.VERIFIED, written_at=event.occurred_at, standing=None)
+            return True
+    return False
 
 
 def _retry(turn: Turn, case: Case) -> None:
@@ -217,8 +217,8 @@ def _write_failed(turn: Turn, case: Case, reason: str) -> None:
 
 def _earlier_stands(turn: Turn, case: Case, reason: str) -> bool:
     """Go back to the version that the OMS holds, if there is one, and tell the customer why."""
-    before, refused = case.before, case.decision
-    if before is None or refused is None or before.write is not Write.VERIFIED:
+    before, refused = case.last_written, case.decision
+    if before is None or refused is None:
         return False
     untell(turn, case)
     case.decision, case.before = before.decision, None

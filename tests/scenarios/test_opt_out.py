@@ -1,11 +1,13 @@
 """Whoever says stop is believed at once, on every channel, and nothing else is held against them."""
 
+from datetime import timedelta
+
 import pytest
 
 from schemas.commands import ChannelCancel
-from schemas.events import Answer
-from schemas.words import Actor, Channel, Purpose, Resolution, Responder, Signal
-from tests.builders import a_customer, an_exception
+from schemas.events import Answer, ConsentChanged
+from schemas.words import Actor, Channel, Purpose, ReceiptState, Resolution, Responder, Signal
+from tests.builders import NOON, a_customer, a_second, an_exception
 from tests.scenarios.world import World
 
 PUSH, SMS, EMAIL, VOICE, PAGE = Channel.PUSH, Channel.SMS, Channel.EMAIL, Channel.VOICE, Channel.PAGE
@@ -202,3 +204,45 @@ def test_stop_works_from_anybody_who_holds_the_telephone():
     world.answers(channel=VOICE, responder=Responder.HOUSEHOLD, signal=Signal.OPT_OUT_SENTENCE)
     world.fast_forward(minutes=15)
     world.expect_no_call()
+
+
+def test_a_text_that_was_held_back_by_an_opt_out_has_announced_nothing():
+    world = World(customer=a_customer(channels=(SMS,)))
+    world.exception(an_exception())
+    world.fast_forward_to(NOON + timedelta(minutes=10))
+    (announcement,) = world.expect_sent(Purpose.DEFAULT, SMS)
+    says_stop(world, Signal.OPT_OUT_KEYWORD)
+    world.receipt(announcement, ReceiptState.SUPPRESSED, reason="opted_out")
+    assert world.case().announced == "not_possible"
+
+
+def test_whoever_says_start_after_a_call_that_stop_held_back_is_called_about_the_next_line():
+    world = World()
+    world.exception(an_exception(picked_until_at=NOON + timedelta(minutes=30)))
+    world.fast_forward_to(NOON + timedelta(seconds=200))
+    call = world.expect_call()
+    says_stop(world, Signal.OPT_OUT_KEYWORD)
+    world.receipt(call, ReceiptState.SUPPRESSED, reason="opted_out")
+    world.answers(channel=SMS, signal=Signal.OPT_IN)
+    world.fast_forward(minutes=10)
+    world.exception(a_second(fulfilment_deadline_at=world.now + timedelta(minutes=10)))
+    world.fast_forward(minutes=4)
+    assert world.expect_call(attempts=2).about == ("x2",)
+
+
+def test_an_opt_out_of_e_mail_alone_leaves_the_next_call_as_it_was_planned():
+    world = World()
+    world.exception(an_exception())
+    world.fast_forward_to(NOON + timedelta(seconds=200))
+    world.receipt(world.expect_call(), ReceiptState.NO_ANSWER, sequence=2)
+    world.happens(
+        ConsentChanged(
+            event_id="unsubscribed",
+            order_id="order-1",
+            channels=(Channel.EMAIL,),
+            opted_out=True,
+            occurred_at=world.now,
+        )
+    )
+    world.fast_forward(seconds=30)
+    world.expect_call(attempts=2)

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from schemas.commands import CaseChanged, OrderUpdate
 from schemas.events import LinePicked, OrderCancelled, OrderCompleted
 from schemas.facts import OwnChoice
@@ -151,6 +153,18 @@ def test_the_whole_exception_again_with_a_higher_revision_is_an_amendment():
     (case,) = world.record().cases
     assert (case.exception.revision, case.exception.fulfilment_deadline_at) == (1, LATER)
     assert world.last_change().deadline_at == LATER
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+def test_the_whole_exception_again_is_old_news_after_an_amendment_that_is_no_older(revision):
+    world = asked()
+    world.amended(
+        revision=2, options=(an_option("rye", sku="rye", name="Rye"),), fulfilment_deadline_at=LATER
+    )
+    world.exception(an_exception(revision=revision))
+    exception = world.case().exception
+    assert (exception.revision, exception.fulfilment_deadline_at) == (2, LATER)
+    assert [option.option_id for option in exception.options] == ["rye"]
 
 
 # Withdrawals.

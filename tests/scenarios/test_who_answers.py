@@ -39,6 +39,19 @@ def test_a_wrong_number_hears_nothing_and_is_neither_called_nor_texted_again():
     assert world.case().announced == "email"
 
 
+def test_a_wrong_number_stays_silent_when_a_text_turns_out_to_have_arrived_there():
+    world = World(customer=a_customer(channels=(SMS, EMAIL, VOICE)))
+    world.exception(an_exception())
+    world.fast_forward(seconds=20)
+    (text,) = world.sent(SMS)
+    world.receipt(text, ReceiptState.SENT)
+    world.answers(channel=SMS, responder=Responder.STRANGER, signal=Signal.WRONG_NUMBER)
+    world.receipt(text, ReceiptState.DELIVERED)
+    world.fast_forward(minutes=10)
+    assert world.sent(SMS) == [text]
+    assert world.case().announced == "email"
+
+
 def test_a_wrong_number_stays_silent_when_the_customer_installs_the_app():
     world, call = answered(channels=(SMS, EMAIL, VOICE))
     speaks(world, Responder.STRANGER, signal=Signal.WRONG_NUMBER)

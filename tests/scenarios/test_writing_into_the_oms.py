@@ -423,6 +423,40 @@ def test_the_earlier_choice_stands_although_its_writing_was_heard_of_only_after_
     assert world.sent(Channel.PERSON) == []
 
 
+def changed_twice() -> World:
+    """A second choice waits for an order that somebody else is modifying, and a third one overtakes it."""
+    world = World()
+    world.fulfilment, world.store_works = None, False
+    world.exception(an_exception())
+    world.fast_forward(seconds=20)
+    world.taps("hillside")
+    world.oms = None
+    world.taps("corner", version=1)
+    the_oms_says(world, WriteBackOutcome.ORDER_BEING_MODIFIED)
+    world.answers(Answer(case_id="x1", key=0, decision_version=2))
+    world.expect_decision(Resolution.REFUNDED, version=3)
+    return world
+
+
+@pytest.mark.parametrize("outcome", [WriteBackOutcome.LINE_FULFILLED, WriteBackOutcome.ORDER_NOT_MODIFIABLE])
+def test_what_the_oms_holds_stands_again_after_two_changes_that_it_never_took(outcome):
+    world = changed_twice()
+    (first,) = world.of(FulfilmentTrigger)
+    world.fulfilment_says(first, TriggerState.DONE)
+    world.evidence_stored(world.of(EvidenceRequest)[0])
+    the_oms_says(world, outcome)
+    world.expect_decision(Resolution.ALTERNATIVE, version=1)
+    assert world.last_change().missing == ()
+    assert world.sent(Channel.PERSON) == []
+
+
+def test_the_second_choice_stands_where_the_oms_had_taken_it_before_it_refused_the_third():
+    world = changed_twice()
+    world.oms_says(world.of(OrderUpdate)[1], WriteBackOutcome.APPLIED)
+    the_oms_says(world, WriteBackOutcome.ORDER_NOT_MODIFIABLE)
+    world.expect_decision(Resolution.SUBSTITUTED, version=2)
+
+
 def test_a_later_choice_that_is_blocked_before_it_was_written_leaves_the_earlier_one_standing():
     world = rewritten()
     the_oms_says(world, WriteBackOutcome.ORDER_BEING_MODIFIED)
