@@ -80,6 +80,9 @@ LAG = _family(
     "Source records appended and not processed yet; missing while the broker does not answer.",
     labels=_by_partition,
 )
+PARTITIONS = _family(
+    _worker, _gauge, "engine_partitions", "Partitions that the app has, as this process is set."
+)
 OWNED = _family(_worker, _gauge, "engine_partitions_owned", "Partitions this process works on.")
 GIVEN_UP = _family(
     *(_worker, _gauge, "engine_partitions_given_up"),

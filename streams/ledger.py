@@ -231,7 +231,7 @@ class Ledger(Generic[S, E, R]):
         if records and records[0].offset <= progress.offset:
             records = [record for record in records if record.offset > progress.offset]
         if records:
-            self._check_stamp(records[-1].appended_ms)
+            self._check_stamp(max(record.appended_ms for record in records))
         step = Step(
             self.core,
             settings,

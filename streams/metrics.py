@@ -14,8 +14,9 @@ from streams.lanes import Lanes
 class EngineCollector(Collector):
     """One sample a partition that this process has owned; asks the broker for the lag, so not on the event loop."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes, partitions: int) -> None:
         self._lanes = lanes
+        self._partitions = partitions
 
     def collect(self) -> Iterator[Metric]:
         tallies, lanes = list(self._lanes.tallies.items()), list(self._lanes.lanes.items())
@@ -26,6 +27,7 @@ class EngineCollector(Collector):
         yield metrics.CLOCK_APART_S.sampled((at, tally.clock_apart_ms / 1_000) for at, tally in tallies)
         yield metrics.DEADLINE_LAG_S.sampled((at, max(0, lane.overdue_ms) / 1_000) for at, lane in lanes)
         yield metrics.LAG.sampled(self._lanes.lags().items())
+        yield metrics.PARTITIONS.sampled([(self._partitions,)])
         yield metrics.OWNED.sampled([(len(lanes),)])
         yield metrics.GIVEN_UP.sampled([(len(self._lanes.given_up),)])
         told = [tally for _, tally in tallies]

@@ -106,7 +106,7 @@ def _metrics(engine: LedgerEngine) -> Callable[[], bytes]:
     def registry() -> Any:
         from streams.metrics import EngineCollector, exposed
 
-        return exposed(EngineCollector(engine.lanes))
+        return exposed(EngineCollector(engine.lanes, engine.settings.partitions))
 
     def told() -> bytes:
         # Loaded at the first scrape: no start waits for it.

@@ -256,7 +256,7 @@ def test_a_restore_is_told_while_it_goes_on(lane: Lane, clock: SteppedClock) -> 
     lanes.lanes, lanes.tallies = {3: lane}, {3: lane.ledger.tally, 4: Tally(restore_s=5.0)}
 
     def told() -> dict[str, float]:
-        metrics = EngineCollector(lanes).collect()
+        metrics = EngineCollector(lanes, 1).collect()
         [found] = [metric for metric in metrics if metric.name == "saveline_engine_restore_seconds"]
         return {sample.labels["partition"]: sample.value for sample in found.samples}
 

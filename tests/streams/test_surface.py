@@ -49,7 +49,7 @@ def asked(
 
     async def run() -> None:
         registry = CollectorRegistry()
-        registry.register(EngineCollector(NoLanes()))
+        registry.register(EngineCollector(NoLanes(), 1))
         health = Health()
         surface = Surface(health, partial(generate_latest, registry), "1.2.3", failpoints)
         port = await surface.start("127.0.0.1", 0)
