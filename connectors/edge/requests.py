@@ -14,7 +14,11 @@ from schemas.facts import Money
 BODY_BYTES_MAX = 64 * 1024
 NOTE_CHARS_MAX = 500
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+# No control characters: neither Postgres' text nor its JSON can hold a NUL, and both have to hold what is named here.
+_PRINTABLE = "^[^\x00-\x1f\x7f]*$"
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=_PRINTABLE)]
+RequestId = Annotated[str, msgspec.Meta(min_length=8, max_length=128, pattern=_PRINTABLE)]
+"""The sender's own, by which a repeat is recognised."""
 
 
 class Picked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,9 +39,9 @@ class Picked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one submission decides; `request_id` makes a repeat recognisable."""
+    """What one submission decides."""
 
-    request_id: Annotated[str, msgspec.Meta(min_length=8, max_length=128)]
+    request_id: RequestId
     decisions: Annotated[tuple[Picked, ...], msgspec.Meta(min_length=1, max_length=50)]
 
 

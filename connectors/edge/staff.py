@@ -13,7 +13,7 @@ from starlette.routing import Route
 from connectors.clock import Clock
 from connectors.edge.choices import choices
 from connectors.edge.doors import NO_STORE, Refused, SignedDoor
-from connectors.edge.requests import Id, Picked, answer_of
+from connectors.edge.requests import Id, Picked, RequestId, answer_of
 from connectors.edge.verdicts import Verdicts
 from connectors.outbox import Connection
 from connectors.register.projection import plain
@@ -25,9 +25,9 @@ _SETTLED = (TaskState.DONE, TaskState.DECLINED, TaskState.CANCELLED)
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a person says of a task. `by` is the tool's own name for them; `request_id` makes a repeat recognisable."""
+    """What a person says of a task. `by` is the tool's own name for them."""
 
-    request_id: Annotated[str, msgspec.Meta(min_length=8, max_length=128)]
+    request_id: RequestId
     by: Id
     state: Literal["taken", "done", "declined", "decision"]
     reason: Annotated[str, msgspec.Meta(max_length=100, pattern="^[a-z_]*$")] = ""

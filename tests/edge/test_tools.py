@@ -247,6 +247,8 @@ def test_the_older_of_two_secrets_is_good_and_an_overheard_request_is_not_for_lo
         ({"request_id": "request-1", "by": "kim", "state": "finished"}, 422),
         ({"request_id": "request-1", "by": "kim", "state": "decision"}, 422),
         ({"request_id": "short", "by": "kim", "state": "done"}, 422),
+        ({"request_id": "request-1\x00", "by": "kim", "state": "done"}, 422),
+        ({"request_id": "request-1", "by": "kim\x00", "state": "done"}, 422),
         ({"request_id": "request-1", "by": "kim", "state": "done", "reason": "Ann Smith rang"}, 422),
         ({"request_id": "request-1", "by": "kim", "state": "done", "more": 1}, 422),
     ],
