@@ -1,5 +1,6 @@
 """The vault: who a customer is and how to reach them. Everything personal is sealed under the customer's own key."""
 
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -20,6 +21,9 @@ from schemas.words import Channel
 _CONTACT = "contact"
 _NUMBERED = (Channel.SMS, Channel.VOICE)
 _decoder = msgspec.msgpack.Decoder(CustomerContact)
+# A mailbox as browsers let one be typed (the rule of HTML's `input type=email`), and none that reads as an encoded
+# word. Others cannot be named to every SMTP server, and Python's mail library fails on some in ways of its own.
+_MAILBOX = re.compile(r"(?!.*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 class Erased(Exception):
@@ -110,7 +114,7 @@ class Vault:
         number = _number(contact.phone)
         to = {
             Channel.PUSH: contact.push_tokens[0] if contact.push_tokens else "",
-            Channel.EMAIL: contact.email if "@" in contact.email else "",
+            Channel.EMAIL: _mailbox(contact.email),
             Channel.SMS: _written(number),
             Channel.VOICE: _written(number),
         }.get(channel, "")
@@ -229,6 +233,11 @@ def _written(number: phonenumbers.PhoneNumber | None) -> str:
     )
 
 
+def _mailbox(text: str) -> str:
+    """An address that mail can go to; empty for anything else."""
+    return text if _MAILBOX.fullmatch(text) else ""
+
+
 def _zones(contact: CustomerContact, number: phonenumbers.PhoneNumber | None) -> tuple[str, ...]:
     """The customer's own zone, else every zone that the number may mean."""
     if contact.zone:
@@ -244,7 +253,7 @@ def _channels(contact: CustomerContact, *, has_number: bool) -> tuple[Channel, .
             for channel, there in (
                 (Channel.PUSH, bool(contact.push_tokens)),
                 (Channel.SMS, has_number),
-                (Channel.EMAIL, "@" in contact.email),
+                (Channel.EMAIL, bool(_mailbox(contact.email))),
                 (Channel.VOICE, has_number),
             )
             if there

@@ -109,6 +109,16 @@ def test_a_number_that_cannot_exist_is_no_way_to_reach_anybody(vault: Vault) -> 
     assert vault.facts("c1").channels == (Channel.PUSH, Channel.EMAIL)
 
 
+@pytest.mark.parametrize(
+    "email",
+    ["@", "ann@", "ann@[", "änn@example.org", "ann@exämple.org", "=?utf-8?q?=0a?=@x.org", "a@x.org, b@x.org"],
+)
+def test_a_mailbox_that_mail_cannot_name_is_no_way_to_reach_anybody(vault: Vault, email: str) -> None:
+    vault.keep(replace(CONTACT, email=email))
+    assert Channel.EMAIL not in vault.facts("c1").channels
+    assert vault.address("c1", Channel.EMAIL) is None
+
+
 def test_a_contact_without_any_usable_address_is_known_and_has_no_channel(vault: Vault) -> None:
     vault.keep(replace(CONTACT, push_tokens=(), phone="ring the bell", email="none"))
     assert (vault.facts("c1").known, vault.facts("c1").channels) == (True, ())
