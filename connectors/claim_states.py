@@ -57,9 +57,14 @@ _ON_THE_LINE = {ClaimState.CLAIMED, ClaimState.SENT, ClaimState.AMBIGUOUS}
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """To which state, why, and the receipt that says so."""
+    """To which state, why, and the receipt that says so.
+
+    `tries` is the send whose outcome it is: what came of one that is over by now moves no later one. None is for
+    whatever is true of the command as such.
+    """
 
     to: ClaimState
+    tries: int | None = None
     reason: str = ""
     provider_id: str = ""
     receipt: ReceiptState | None = None
@@ -70,10 +75,11 @@ def move(connection: "Connection", outbox: "Outbox", command_id: str, how: Move,
     row = connection.execute(
         "UPDATE claims SET state = %s, reason = %s, live = live AND %s,"
         " provider_id = CASE WHEN %s = '' THEN provider_id ELSE %s END, settled_at = %s"
-        " WHERE command_id = %s AND state = ANY(%s) RETURNING order_id, channel, tries",
+        " WHERE command_id = %s AND state = ANY(%s) AND tries = coalesce(%s, tries)"
+        " RETURNING order_id, channel, tries",
         [
             *(how.to, how.reason, how.to in _ON_THE_LINE, how.provider_id, how.provider_id, now),
-            *(command_id, list(_FROM[how.to])),
+            *(command_id, list(_FROM[how.to]), how.tries),
         ],
     ).fetchone()
     if row is None:

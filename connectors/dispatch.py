@@ -21,7 +21,7 @@ from connectors.channels.parcel import (
     Unsure,
 )
 from connectors.claim_states import ClaimState, Move
-from connectors.claims import Claim, Claims, Judge
+from connectors.claims import Claim, Claims, DoubleSendError, Judge
 from connectors.clock import Clock
 from connectors.metrics import PROVIDER_S, SENDS
 from connectors.rates import Rate
@@ -162,25 +162,38 @@ class Dispatcher:
             case Accepted(provider_id=provider_id):
                 if not self._claims.sent(command_id, provider_id):
                     # Its first webhook was quicker, or it was given up meanwhile: the id is the truth.
-                    self._claims.heard(command_id, provider_id, ReceiptState.SENT, final=False)
+                    self._heard(command_id, provider_id)
             case Refused(reason=reason):
                 opted_out = reason == "opted_out"
                 receipt = ReceiptState.SUPPRESSED if opted_out else ReceiptState.FAILED
-                how = Move(to=ClaimState.REJECTED, reason=reason, receipt=receipt)
+                how = Move(to=ClaimState.REJECTED, tries=claim.tries, reason=reason, receipt=receipt)
                 self._claims.settle(command_id, how)
             case NotAccepted(reason=reason, retry_after_s=retry_after_s):
                 self._again(claim, reason, retry_after_s)
             case Unsure(reason=reason):
                 self._claims.ambiguous(command_id, reason)
 
+    def _heard(self, command_id: str, provider_id: str) -> None:
+        try:
+            self._claims.heard(command_id, provider_id, ReceiptState.SENT, final=False)
+        except DoubleSendError:
+            # Never silent; but the other sends of this process are not to blame for it.
+            log.exception("double_send", command_id=command_id)
+
     def _again(self, claim: Claim, reason: str, retry_after_s: float) -> None:
         backoff_s = _BACKOFF_S[min(claim.tries, len(_BACKOFF_S)) - 1]
         after_s = max(backoff_s, retry_after_s)
         next_at = self._clock.now() + timedelta(seconds=after_s)
         if next_at < claim.command.not_after_at:
-            how = Move(to=ClaimState.PLANNED, reason=reason)
+            # Of this try: recorded once more after its answer was lost, it must not take the next one's claim away.
+            how = Move(to=ClaimState.PLANNED, tries=claim.tries, reason=reason)
             self._claims.settle(claim.command_id, how, after_s=after_s)
             return
         # Its time runs out while the provider is away: that is no fault of the address.
-        how = Move(to=ClaimState.REJECTED, reason=reason, receipt=ReceiptState.PROVIDER_DOWN)
+        how = Move(
+            to=ClaimState.REJECTED,
+            tries=claim.tries,
+            reason=reason,
+            receipt=ReceiptState.PROVIDER_DOWN,
+        )
         self._claims.settle(claim.command_id, how)

@@ -115,25 +115,27 @@ class Unsettled:
 
     def _take_back(self, asks: Callable[[], None]) -> int:
         """A cancellation that came while its call was being dialled, or rings."""
-        now = self._clock.now()
         with self._claims.pool.connection() as connection:
             rows = connection.execute(
-                "UPDATE claims SET cancel_sent_at = %s WHERE cancel_reason <> '' AND live"
+                "SELECT command_id, channel, provider_id FROM claims WHERE cancel_reason <> '' AND live"
                 " AND provider_id <> '' AND cancel_sent_at IS NULL"
-                " RETURNING command_id, channel, provider_id",
-                [now],
             ).fetchall()
+        told = 0
         for command_id, channel, provider_id in rows:
             asks()
             try:
                 self._doors[Channel(channel)].cancel(provider_id)
             except (*UNREADABLE, OSError):
                 # It could not be told: the next round tries again.
-                with self._claims.pool.connection() as connection:
-                    connection.execute(
-                        "UPDATE claims SET cancel_sent_at = NULL WHERE command_id = %s", [command_id]
-                    )
-        return len(rows)
+                continue
+            # Not before: whoever dies in between leaves it to the next, and twice takes nothing else back.
+            with self._claims.pool.connection() as connection:
+                connection.execute(
+                    "UPDATE claims SET cancel_sent_at = %s WHERE command_id = %s",
+                    [self._clock.now(), command_id],
+                )
+            told += 1
+        return told
 
     def _ask(self, asks: Callable[[], None]) -> int:
         """Calls whose end nobody reported; until it is known, their line stays taken."""

@@ -6,13 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from psycopg import OperationalError
 
-from connectors.channels.parcel import Absent, Found, Progress, Unseen
+from connectors.channels.parcel import Absent, Found, NotAccepted, Progress, Unseen
 from connectors.claim_states import ClaimState, Move
 from connectors.claims import Claims, DoubleSendError
+from connectors.dispatch import Dispatcher, Lane
 from connectors.outbox import Leaving, publish_outbox
 from connectors.rates import Rate
 from connectors.register.migrate import upgrade
+from connectors.rounds import Rounds
 from connectors.tracing import continuing, started
 from connectors.unsettled import Patience, Unsettled
 from schemas.commands import OfferedCase
@@ -209,6 +212,37 @@ def test_a_claim_that_took_too_long_is_ambiguous_for_everybody_and_lost_to_its_s
     assert not rig.claims.may_leave(claimed)
 
 
+def test_an_outcome_that_is_recorded_once_more_does_not_take_the_next_try_from_its_sender(
+    rig: Rig, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, ended, other = rig.claims.settle, threading.Event(), rig.another(clock, "two/1")
+    recorded: list[bool] = []
+
+    def answer_lost(command_id: str, how: Move, *, after_s: float = 0.0) -> bool:
+        recorded.append(settle(command_id, how, after_s=after_s))
+        if len(recorded) == 1:
+            clock.move(1)
+            assert len(other.claim(Channel.SMS, 1, checks())) == 1
+            raise OperationalError("the connection broke while the commit was acknowledged")
+        ended.set()
+        return recorded[-1]
+
+    monkeypatch.setattr(rig.claims, "settle", answer_lost)
+    door = FakeDoor(NotAccepted("throttled"))
+    rig.claims.file([a_command()])
+    Dispatcher(
+        rig.claims,
+        {Channel.SMS: Lane(door)},
+        clock,
+        judge=checks(),
+        parcel_of=parcel_of,
+        unsettled=unsettled(rig, door, clock),
+        rounds=Rounds(clock),
+    ).run(ended)
+    assert recorded == [True, False]
+    assert (rig.state(), len(door.sent)) == ("claimed", 1)
+
+
 def test_the_first_webhook_settles_an_ambiguous_claim(rig: Rig) -> None:
     rig.claims.file([a_command()])
     claim(rig)
@@ -320,6 +354,23 @@ def test_a_cancellation_during_the_dialling_is_executed_once_the_id_is_known(
     rig.claims.sent("A1~E1.1", "CA1")
     look.round()
     look.round()
+    assert door.cancelled == ["CA1"]
+
+
+def test_a_cancellation_whose_teller_dies_is_told_by_the_next(rig: Rig, clock: SteppedClock) -> None:
+    rig.claims.file([a_command(channel=Channel.VOICE)])
+    claim(rig, Channel.VOICE)
+    rig.claims.sent("A1~E1.1", "CA1")
+    rig.claims.file([a_cancel(channel=Channel.VOICE)])
+
+    class Dying(FakeDoor):
+        def cancel(self, _provider_id: str, /) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        unsettled(rig, Dying(), clock).round()
+    door = FakeDoor()
+    unsettled(rig, door, clock).round()
     assert door.cancelled == ["CA1"]
 
 
