@@ -15,6 +15,8 @@ from connectors.clock import Clock
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _RENEW_S = 300.0
+# No question is worth waiting for longer, however long FCM asks for.
+_RETRY_AFTER_MAX_S = 3_600.0
 _TAKEN = range(200, 300)
 # What reading an answer raises that is not of the shape that is documented.
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -134,4 +136,4 @@ def _encoded(part: dict[str, Any]) -> str:
 
 def _seconds(text: str) -> float:
     # It may also be a date; then the usual pause does.
-    return float(text) if text.isdigit() else 1.0
+    return min(float(text), _RETRY_AFTER_MAX_S) if text.isdecimal() else 1.0

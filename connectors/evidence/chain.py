@@ -130,12 +130,13 @@ class Chain:
             key = link_key(self._number, mine.seq)
             if self._store.put_first(key, raw, link.made_at + _KEPT):
                 return mine, Tail(mine.seq, sha256_of(raw))
-            there = self._store.get(key)
-            if there is None:
-                # Taken a moment ago and not readable yet: look again.
+            there = self._store.get(key) or b""
+            try:
+                other = body_of(there)
+            except msgspec.DecodeError:
+                # Taken a moment ago and not readable yet, or no link at all: look again.
                 unreadable += 1
                 continue
-            other = body_of(there)
             tail = Tail(other.seq, sha256_of(there))
             if other.request_id == link.request_id:
                 return other, tail

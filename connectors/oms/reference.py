@@ -1,5 +1,6 @@
 """The adapter for the reference OMS's JSON interface; a retailer's own adapter looks like this."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,9 @@ from connectors.oms.door import (
 from connectors.tracing import HEADER, current
 from schemas.commands import OrderUpdate
 
+# A code goes into topics, logs and the database: what reads as none is not passed on, since it may be about somebody.
+_CODE = re.compile("[A-Za-z0-9_.:-]{1,64}")
+_QUANTITY_MAX = 2**31
 _CONFLICTS = {"LINE_CHANGED", "LINE_FULFILLED", "ORDER_NOT_MODIFIABLE", "ORDER_BEING_MODIFIED"}
 
 
@@ -71,7 +75,7 @@ class ReferenceOms:
             if response.status_code != 200:
                 return None
             order = _order(response.content)
-        except (requests.exceptions.RequestException, msgspec.DecodeError):
+        except (requests.exceptions.RequestException, msgspec.DecodeError, RecursionError):
             return None
         if order.order_id != order_id:
             return None
@@ -121,10 +125,10 @@ class ReferenceOms:
                 "outcome": "CONFLICT",
                 "conflict": str(reason),
                 "line_quantity": int() | None as quantity,
-            } if reason in _CONFLICTS:
+            } if reason in _CONFLICTS and 0 <= (quantity or 0) < _QUANTITY_MAX:
                 return Conflict(reason, quantity)
             case {"outcome": "REJECTED", "code": code}:
-                return Rejected(str(code))
+                return Rejected(str(code) if _CODE.fullmatch(str(code)) else "unnamed")
             case str(why):
                 return Unknown(why)
             case _:
@@ -144,11 +148,12 @@ class ReferenceOms:
 def _told(ask: Callable[[], requests.Response]) -> dict[str, Any] | str:
     try:
         response = ask()
-        answer = response.json()
-    except (requests.exceptions.JSONDecodeError, RecursionError):
-        return "an answer that is no JSON"
     except requests.exceptions.RequestException as error:
         return type(error).__name__
+    try:
+        answer = response.json()
+    except (ValueError, RecursionError):
+        return "an answer that is no JSON"
     if not isinstance(answer, dict) or response.status_code >= 500:
         return f"http_{response.status_code}"
     return answer

@@ -258,6 +258,16 @@ def test_a_link_that_was_put_before_the_kill_is_taken_over(scene: Scene) -> None
     assert {fact.pointer for fact in scene.told()} == {first.pointer}
 
 
+def test_garbage_where_a_link_belongs_is_waited_out(scene: Scene) -> None:
+    scene.client.put_object(Bucket=scene.bucket, Key=link_key(0, 1), Body=b"<html>Bad gateway</html>")
+    scene.queue.file([scene.request()])
+    assert scene.queue.work_once()
+    assert scene.told() == []
+    scene.client.delete_object(Bucket=scene.bucket, Key=link_key(0, 1))
+    scene.eventually(lambda: scene.queue.work_once() and len(scene.told()) == 1)
+    assert scene.verify().holds
+
+
 def test_writers_at_once_never_fork_a_chain(scene: Scene) -> None:
     scene.queue.file([scene.request(n) for n in range(12)])
     scene.keeper(workers=2)

@@ -1,5 +1,6 @@
 """Providers and an OMS whose JSON is nothing like their documentation: no yes, no crash, no loss."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,11 +12,11 @@ from msgspec.structs import replace
 
 from connectors.channels import twilio_door
 from connectors.channels.catalogue import OPEN, Providers
-from connectors.channels.parcel import Absent, ChannelDoor, Found, Unsure
+from connectors.channels.parcel import Absent, ChannelDoor, Found, NotAccepted, Unsure
 from connectors.clock import SystemClock
 from connectors.evidence.gather import Sent
 from connectors.evidence.recordings import Recordings
-from connectors.oms.door import Unknown
+from connectors.oms.door import Rejected, Unknown
 from connectors.oms.reference import ReferenceOms
 from connectors.oms.writeback import WriteBack
 from schemas.facts import Money
@@ -45,6 +46,8 @@ ODD = [
     b'{"sid": "SM1"',
     b"<html>Bad gateway</html>",
     b"[" * 5_000,
+    b'{"order_id": "A1", "more": ' + b"[" * 5_000,
+    b'{"outcome": "APPLIED", "sid": ' + b"1" * 5_000 + b"}",
 ]
 
 
@@ -52,7 +55,7 @@ class Odd:
     """Answers every request with the same status and body."""
 
     def __init__(self) -> None:
-        self.status, self.body = 200, b""
+        self.status, self.body, self.retry_after = 200, b"", "1"
         odd = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,6 +63,7 @@ class Odd:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 self.send_response(odd.status)
                 self.send_header("Content-Type", "application/json")
+                self.send_header("Retry-After", odd.retry_after)
                 self.send_header("Content-Length", str(len(odd.body)))
                 self.end_headers()
                 self.wfile.write(odd.body)
@@ -136,6 +140,18 @@ def test_a_no_of_an_unheard_of_shape_is_no_yes_and_no_crash(
         assert status < 500 or type(outcome).__name__ != "Refused"
 
 
+@pytest.mark.parametrize("retry_after", ["²", "-1", "", "9" * 30, "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_a_pause_of_an_unheard_of_length_is_one_that_can_be_waited_for(
+    odd: Odd, account: Path, monkeypatch: pytest.MonkeyPatch, retry_after: str
+) -> None:
+    way, parcel = door(Channel.PUSH, odd, account), parcel_of(a_command(channel=Channel.PUSH), ANN)
+    odd.status, odd.body = 429, b'{"error": {"status": "RESOURCE_EXHAUSTED"}}'
+    monkeypatch.setattr(odd, "retry_after", retry_after)
+    outcome = way.send(parcel)
+    assert isinstance(outcome, NotAccepted)
+    assert 1 <= outcome.retry_after_s <= 3600
+
+
 @pytest.mark.parametrize("channel", [Channel.SMS, Channel.VOICE], ids=str)
 def test_a_list_or_a_state_of_an_unheard_of_shape_tells_nothing(
     odd: Odd, account: Path, channel: Channel
@@ -168,6 +184,20 @@ def test_a_recording_of_an_unheard_of_shape_is_none_and_stays_where_it_is(odd: O
         odd.status, odd.body = 200, body
         assert recordings.fetch([call]) is None, body
         recordings.delete([call.provider_id])
+
+
+@pytest.mark.parametrize("code", ["", "no\x00", "x" * 65, "Ann Smith has no money", ["CARD"], None])
+def test_a_rejection_without_a_readable_code_is_one_and_its_words_go_nowhere(odd: Odd, code: Any) -> None:
+    odd.status, odd.body = 200, json.dumps({"outcome": "REJECTED", "code": code}).encode()
+    rejected = ReferenceOms(odd.url, "token", 30.0).authorise("A1", 1, "k")
+    assert rejected in (Rejected("unnamed"), Rejected("None"))
+
+
+@pytest.mark.parametrize("quantity", [-1, 2**31, 10**40])
+def test_a_conflict_about_a_quantity_that_cannot_be_is_no_answer(odd: Odd, quantity: int) -> None:
+    conflict = {"outcome": "CONFLICT", "conflict": "LINE_CHANGED", "line_quantity": quantity}
+    odd.status, odd.body = 200, json.dumps(conflict).encode()
+    assert isinstance(ReferenceOms(odd.url, "token", 30.0).authorise("A1", 1, "k"), Unknown)
 
 
 def test_an_oms_that_says_something_else_has_not_written_and_is_asked_again(odd: Odd) -> None:
