@@ -12,7 +12,14 @@ def open_pool(
 
     Most of what is asked is one statement, and a transaction around it would be two round trips more. Whoever finds
     all `max_size` taken waits `wait_s` for one, and then raises `PoolTimeout`.
+
+    A server that only reads is none: while another takes over it is waited for as if it were away.
     """
     return ConnectionPool(
-        dsn, min_size=min_size, max_size=max_size, timeout=wait_s, kwargs={"autocommit": True}, open=True
+        dsn,
+        min_size=min_size,
+        max_size=max_size,
+        timeout=wait_s,
+        kwargs={"autocommit": True, "target_session_attrs": "read-write"},
+        open=True,
     )
