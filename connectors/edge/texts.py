@@ -10,7 +10,7 @@ from connectors import kept
 from connectors.clock import Clock
 from connectors.edge.choices import Choice, Choices, choices
 from connectors.outbox import Connection, Outbox
-from connectors.vault import Vault
+from connectors.vault import Erased, Vault
 from connectors.voice import standing
 from schemas.catalogue import Topic
 from schemas.commands import ChannelCommand, OfferedOption
@@ -104,6 +104,11 @@ class Texts:
         opted_out: bool | None,
     ) -> None:
         answers = tuple(_answer(pick, found) for pick in meant.picks) if found and opted_out is None else ()
+        try:
+            sealed = self._vault.seal(command.customer_ref, text.body.encode(), SEALED_AS)
+        except Erased:
+            # Their words are kept nowhere any more; what they mean still counts.
+            sealed = b""
         fact = ResponseReceived(
             event_id=f"{text.sid}.received",
             order_id=command.order_id,
@@ -113,7 +118,7 @@ class Texts:
             answers=answers,
             # Free words are like speech: they decide nothing without a yes, and here that is the key.
             spoken=any(not pick.explicit for pick in meant.picks),
-            sealed=self._vault.seal(command.customer_ref, text.body.encode(), SEALED_AS),
+            sealed=sealed,
             received_at=self._clock.now(),
         )
         with self._pool.connection() as connection:

@@ -105,6 +105,13 @@ def test_a_signed_report_is_a_receipt(hooks: Hooks) -> None:
     assert hooks.rig.told(COMMAND) == ["sent", "delivered"]
 
 
+def test_what_an_erased_customer_texts_counts_and_its_words_are_not_kept(hooks: Hooks) -> None:
+    hooks.contacted()
+    hooks.vault.erase("c7")
+    [fact] = hooks.text("STOP", OptOutType="STOP")
+    assert (fact.signal, fact.sealed) == (Signal.OPT_OUT_KEYWORD, b"")
+
+
 @pytest.mark.parametrize("how", ["unsigned", "wrong_token", "tampered", "other_host"])
 def test_what_is_not_signed_for_us_changes_nothing(hooks: Hooks, how: str) -> None:
     hooks.contacted()
