@@ -69,6 +69,9 @@ class Intake:
         now = self._clock.now()
         if isinstance(record, ExceptionRaised | ExceptionAmended | ExceptionWithdrawn):
             reasons += stale(record.occurred_at, now, self._retention) + premature(record.occurred_at, now)
+        if isinstance(record, CustomerConsent | ProductBlocked) and _permits(record):
+            # The newest word counts: dated ahead, this one would outrank every later no.
+            reasons += premature(record.occurred_at, now)
         if reasons:
             raise Malformed(reasons)
         match record:
@@ -150,3 +153,7 @@ class Intake:
                 [customer_ref, self._clock.now() - _ORDERS_LIVE],
             ).fetchall()
         return [row[0] for row in rows]
+
+
+def _permits(record: CustomerConsent | ProductBlocked) -> bool:
+    return not (record.opted_out if isinstance(record, CustomerConsent) else record.blocked)

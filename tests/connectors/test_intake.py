@@ -114,6 +114,20 @@ def test_an_opt_out_reaches_the_orders_that_were_admitted(intake: Intake) -> Non
     assert fact.channels == (Channel.SMS,)
 
 
+def test_a_yes_that_is_dated_ahead_goes_back_and_a_no_counts_at_once(intake: Intake) -> None:
+    tomorrow = NOON + timedelta(days=1)
+    stop = CustomerConsent(customer_ref="c1", channels=(Channel.SMS,), opted_out=True, occurred_at=tomorrow)
+    recall = ProductBlocked(event_id="b1", sku="sku-1", blocked=True, occurred_at=tomorrow)
+    for topic, no, yes in (
+        (Topic.CONSENTS, stop, but(stop, opted_out=False)),
+        (Topic.BLOCKS, recall, but(recall, blocked=False)),
+    ):
+        with pytest.raises(Malformed) as refused:
+            intake.admit(topic, CODEC.encode(yes))
+        assert "premature" in refused.value.reasons[0]
+        intake.admit(topic, CODEC.encode(no))
+
+
 def test_a_block_goes_once_to_every_partition(intake: Intake) -> None:
     block = ProductBlocked(event_id="b1", sku="bread-hill", blocked=True, occurred_at=NOON)
     admitted = intake.admit(Topic.BLOCKS, CODEC.encode(block))
