@@ -1,7 +1,9 @@
 """What may be offered to whom, said a second time from the rules of the domain; it shares nothing with the gate."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from math import ceil
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -67,7 +69,7 @@ def _component(component: Component, line: Line, around: Circumstances) -> list[
         reasons.append("is what was recalled")
     if facts.allergens and not offered.allergens_known:
         reasons.append("has unknown allergens, and the customer avoids some")
-    if set(facts.allergens) & set(offered.allergens):
+    if _same(facts.allergens) & _same(offered.allergens):
         reasons.append("contains what the customer avoids")
     if offered.age_class > wanted.age_class:
         reasons.append("is for an older age than the original")
@@ -92,9 +94,14 @@ def not_by_default(option: Option, units: int, around: Circumstances) -> list[st
         offered = component.attributes
         if offered.medicine or offered.infant or offered.age_class > 0:
             reasons.append(f"{component.sku} is medicine, for infants or for adults")
-        if not offered.allergens_known or set(offered.allergens) - set(line.attributes.allergens):
+        if not offered.allergens_known or _same(offered.allergens) - _same(line.attributes.allergens):
             reasons.append(f"{component.sku} has an allergen that the original had not, or may have")
     return reasons
+
+
+def _same(allergens: Iterable[str]) -> set[str]:
+    """However they are written: a customer's "Milk" is the product's "milk"."""
+    return {"".join(normalize("NFKC", allergen).casefold().split()) for allergen in allergens}
 
 
 def dearer_minor(option: Option, units: int, around: Circumstances) -> int:
@@ -114,15 +121,19 @@ def _undeliverable(option: Option, around: Circumstances) -> list[str]:
     delivery, at = around.exception.delivery, around.at
     starts_at = option.slot_from_at or at
     ends_at = option.slot_until_at or starts_at
+    # A check of the age that failed says that there is something to check it for.
+    restricted = (
+        Contents.AGE_RESTRICTED in delivery.contains or around.exception.kind is Kind.AGE_CHECK_FAILED
+    )
     reasons = []
-    if option.kind in _LEFT_ALONE and Contents.AGE_RESTRICTED in delivery.contains:
+    if option.kind in _LEFT_ALONE and restricted:
         reasons.append("age-restricted goods may not be left unattended")
     if option.kind is OptionKind.REDELIVER and option.slot_from_at is not None and option.slot_from_at <= at:
         reasons.append("its slot had begun")
     keeps_until_at = delivery.cold_chain_until_at
     if option.kind in _LEFT_ALONE | _IN_PERSON and keeps_until_at is not None and (ends_at > keeps_until_at):
         reasons.append("the cold chain would not hold")
-    if Contents.AGE_RESTRICTED in delivery.contains and option.kind in _IN_PERSON:
+    if restricted and option.kind in _IN_PERSON:
         hours = _on_sale(delivery, starts_at) and _on_sale(delivery, ends_at)
         reasons += [] if hours else ["age-restricted goods outside the hours of sale"]
     return reasons

@@ -4,10 +4,12 @@ import msgspec
 import pytest
 
 from schemas.facts import Attributes
+from schemas.words import Kind, OptionKind
 from state import admissible, answers, offers
 from state.gate import Verdict
 from streams.verifier.judge import judge
-from tests.builders import a_customer, an_exception, an_option, pounds
+from streams.verifier.safety import Circumstances, against
+from tests.builders import a_customer, a_delivery, a_way, an_exception, an_option, but, local, pounds
 from tests.verifier.honest import CODEC, Honest
 
 NUTS = Attributes(allergens_known=True, allergens=("nuts",))
@@ -35,6 +37,11 @@ def without_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 CASES = {
     "an allergen": (an_option("bad", attributes=NUTS), {"allergens": ("nuts",)}, "the customer avoids"),
+    "an allergen in other letters": (
+        an_option("bad", attributes=NUTS),
+        {"allergens": (" Nuts",)},
+        "the customer avoids",
+    ),
     "unknown allergens": (
         an_option("bad", attributes=Attributes()),
         {"allergens": ("nuts",)},
@@ -62,6 +69,15 @@ def test_a_gate_that_lets_everything_pass_is_found(name: str, monkeypatch: pytes
     assert found.keys() == {"I11"}, found
     assert words in found["I11"]
     assert "not to be offered" in found["I11"]
+
+
+def test_a_parcel_whose_age_check_failed_is_restricted_whatever_is_listed_of_it() -> None:
+    delivery = a_delivery(contains=(), sale_from="08:00", sale_until="22:00")
+    raised = an_exception(kind=Kind.AGE_CHECK_FAILED, delivery=delivery)
+    around = Circumstances(raised, a_customer(), frozenset(), local("2026-03-02T23:00"))
+    assert against(a_way("locker", OptionKind.LOCKER), 1, around)
+    assert against(a_way("pickup", OptionKind.PICKUP), 1, around)
+    assert not against(a_way("pickup", OptionKind.PICKUP), 1, but(around, at=local("2026-03-02T21:00")))
 
 
 def test_what_was_blocked_after_it_was_shown_is_found_where_the_gate_is_off(
