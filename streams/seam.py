@@ -106,7 +106,11 @@ class GatheringFetcher(fetcher.Fetcher):  # type: ignore[misc]  # aiokafka ships
     async def _proc_fetch_request(self, assignment: Any, node_id: Any, request: Any) -> bool:
         """Private. Called for each fetch, once what the last one brought was taken."""
         if self._brought:
-            await asyncio.sleep(GATHER_S)
+            try:
+                await asyncio.sleep(GATHER_S)
+            except asyncio.CancelledError:
+                # As the fetch itself does: `close` awaits it and would end half-way, so that the process never did.
+                return False
         self._brought = await super()._proc_fetch_request(assignment, node_id, request)
         return self._brought
 

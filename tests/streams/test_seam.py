@@ -201,6 +201,8 @@ def test_a_fetch_after_one_that_brought_records_lets_more_of_them_gather(
         for _ in range(20):
             await asyncio.sleep(0)
         gathering.cancel()
+        # It ends as a fetch that is cancelled: what closes the consumer waits for it.
+        assert await gathering is False
 
     asyncio.run(fetches())
     assert asked == [0, 1, 2]
