@@ -195,7 +195,8 @@ def _from_form(found: Choices, form: dict[str, str], request_id: str) -> Decisio
     for row in range(len(found.cases)):
         case_id, version = form.get(f"case-{row}", ""), form.get(f"version-{row}", "")
         choice = form.get(f"choice-{row}")
-        if case_id in by_id and version.isascii() and version.isdigit() and choice is not None:
+        known = version.isascii() and version.isdigit() and len(version) < 10
+        if case_id in by_id and known and choice is not None:
             note = form.get(f"note-{row}", "").strip()
             picked.append(_picked(by_id[case_id], int(version), choice, note))
     return Decisions(request_id=request_id, decisions=tuple(picked)) if picked else None

@@ -25,10 +25,10 @@ class Picked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One case's answer from a page or an app: an option, or a refund, against the version that was seen."""
 
     case_id: Id
-    version: Annotated[int, msgspec.Meta(ge=0)]
-    option_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    version: Annotated[int, msgspec.Meta(ge=0, lt=10**9)]
+    option_id: Annotated[str, msgspec.Meta(max_length=256, pattern=_PRINTABLE)] = ""
     refund: bool = False
-    total_minor: int | None = None
+    total_minor: Annotated[int, msgspec.Meta(gt=-(10**12), lt=10**12)] | None = None
     currency: Annotated[str, msgspec.Meta(max_length=3)] = ""
     # For the driver: where to go, a code. It stays in the vault.
     note: Annotated[str, msgspec.Meta(max_length=NOTE_CHARS_MAX)] = ""

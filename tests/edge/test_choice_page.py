@@ -293,6 +293,9 @@ def test_the_buyer_whose_link_it_is_sees_what_a_gift_is_and_costs(shop: Shop) ->
     assert "new total £60.00" in page
 
 
+ONE = b'{"request_id":"12345678","decisions":[{%s}]}'
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -301,6 +304,8 @@ def test_the_buyer_whose_link_it_is_sees_what_a_gift_is_and_costs(shop: Shop) ->
         (b'{"request_id":"12345678","decisions":[]}', 422),
         (b'{"request_id":"12345678","decisions":[{"case_id":"x1","version":0}]}', 422),
         (b'{"request_id":"12345678","decisions":[{"case_id":"other","version":0,"refund":true}]}', 422),
+        (ONE % b'"case_id":"x1","version":18446744073709551616,"refund":true', 422),
+        (ONE % b'"case_id":"x1","version":0,"refund":true,"total_minor":9223372036854775808', 422),
         # A NUL in an id would stop the register, which cannot hold one.
         (b'{"request_id":"1234567\\u0000","decisions":[{"case_id":"x1","version":0,"refund":true}]}', 422),
         (b" " * 70_000, 413),
