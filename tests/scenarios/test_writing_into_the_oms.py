@@ -397,7 +397,8 @@ def test_after_a_conflict_another_change_is_still_possible():
     assert ids == ["x1.d1", "x1.d2", "x1.d3"]
 
 
-def test_the_earlier_choice_stands_with_receipts_that_came_while_the_later_one_was_tried():
+def changed_once() -> World:
+    """The OMS holds the first choice, the shop and the store have not answered for it; a second one is on its way."""
     world = World()
     world.fulfilment, world.store_works = None, False
     world.exception(an_exception())
@@ -405,6 +406,11 @@ def test_the_earlier_choice_stands_with_receipts_that_came_while_the_later_one_w
     world.taps("hillside")
     world.oms = None
     world.taps("corner", version=1)
+    return world
+
+
+def test_the_earlier_choice_stands_with_receipts_that_came_while_the_later_one_was_tried():
+    world = changed_once()
     (first,) = world.of(FulfilmentTrigger)
     world.fulfilment_says(first, TriggerState.DONE)
     world.evidence_stored(world.of(EvidenceRequest)[0])
@@ -425,13 +431,7 @@ def test_the_earlier_choice_stands_although_its_writing_was_heard_of_only_after_
 
 def changed_twice() -> World:
     """A second choice waits for an order that somebody else is modifying, and a third one overtakes it."""
-    world = World()
-    world.fulfilment, world.store_works = None, False
-    world.exception(an_exception())
-    world.fast_forward(seconds=20)
-    world.taps("hillside")
-    world.oms = None
-    world.taps("corner", version=1)
+    world = changed_once()
     the_oms_says(world, WriteBackOutcome.ORDER_BEING_MODIFIED)
     world.answers(Answer(case_id="x1", key=0, decision_version=2))
     world.expect_decision(Resolution.REFUNDED, version=3)
